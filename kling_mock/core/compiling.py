@@ -1,0 +1,189 @@
+"""Documents in, `Provider` out: the one place where a spec is read, and refused if anything in it is not understood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from kling_mock.core.documents import Documents, Place
+from kling_mock.core.errors import compile_errors
+from kling_mock.core.lifecycle import compile_lifecycle
+from kling_mock.core.model import Pack
+from kling_mock.core.operations import compile_operation
+from kling_mock.core.problems import Problem, SpecError
+from kling_mock.core.provider import Credential, FactRule, Operation, Provider, Scheme
+from kling_mock.core.routes import Routes
+from kling_mock.core.scenarios import compile_scenarios
+from kling_mock.core.schemas import Rule, Schemas
+from kling_mock.core.security import compile_schemes
+from kling_mock.core.words import METHODS, check_words
+
+T = TypeVar("T")
+
+
+def compile_provider(documents: Documents, name: str) -> Provider:
+    """Compile the provider whose OpenAPI document is "{name}/openapi.yaml".
+
+    `documents` maps paths to parsed documents and holds everything that is referred to, and "x-mock.schema.json".
+    Raises `SpecError` with every problem that could be found.
+    """
+    file = f"{name}/openapi.yaml"
+    if file not in documents:
+        raise SpecError([Problem(file, "", "there is no such document")])
+    root = Place(documents, file, "", documents[file])
+    if not isinstance(root.node, Mapping) or not str(root.node.get("openapi", "")).startswith("3.1"):
+        raise root.error("is no OpenAPI 3.1 document")
+    if problems := check_words(documents, root):
+        raise SpecError(problems)
+    return _Compiler(documents, name, root).provider()
+
+
+class _Compiler:
+    """Collects the problems of independent parts, so that an author sees them all at once."""
+
+    def __init__(self, documents: Documents, name: str, root: Place) -> None:
+        self.documents, self.name, self.root = documents, name, root
+        self.problems: list[Problem] = []
+        self.schemas = Schemas(documents)
+
+    def provider(self) -> Provider:
+        root = self.root
+        variants = tuple(root.node.get("x-mock-variants", ["default"]))
+        schemes = self._try(compile_schemes, root, {})
+        lifecycle = self._try(compile_lifecycle, root.get("x-mock-lifecycle"), None)
+        errors = self._try(compile_errors, root.get("x-mock-errors"), None)
+        facts = self._rules()
+        operations = self._operations(schemes, variants)
+        scenarios = {}
+        if lifecycle and errors:
+            scenarios = compile_scenarios(root.get("x-mock-scenarios"), lifecycle, errors, self.problems)
+        if self.problems or lifecycle is None or errors is None:
+            raise SpecError(self.problems)
+        credentials = _credentials(root)
+        return Provider(
+            name=self.name,
+            title=root.get("info").get("title").node,
+            version=str(root.get("info").get("version").node),
+            default=bool(root.node.get("x-mock-default", False)),
+            hosts=_hosts(root),
+            base_url_variable=root.node["x-mock-environment"]["base_url"],
+            credentials=credentials,
+            packs=_packs(root),
+            variants=variants,
+            request_id=root.node.get("x-mock-request-id", "{uuid}"),
+            lifecycle=lifecycle,
+            scenarios=scenarios,
+            errors=errors,
+            operations=operations,
+            routes=_routes(operations, bool(root.node.get("x-mock-routing", {}).get("trailing_slash"))),
+            fact_rules=facts,
+            digest=digest(self.documents, self.name),
+            evidence=count_evidence(self.documents, self.name),
+        )
+
+    def _try(self, compile_: Callable[[Place], T], place: Place, fallback: T) -> T:
+        try:
+            return compile_(place)
+        except SpecError as error:
+            self.problems.extend(error.problems)
+            return fallback
+
+    def _rules(self) -> tuple[FactRule, ...]:
+        """Register the rules that are schemas where they stand, and compile those over facts."""
+        found = []
+        for id_, place in self.root.get("x-mock-rules").items():
+            rule = Rule(id_, place.node)
+            if "schema" in place.node:
+                schema = place.get("schema")
+                self.schemas.rules[f"{schema.file}#{schema.at}"] = rule
+            else:
+                fact = place.get("fact")
+                schema = self.schemas.compile(fact.get("schema"), id_)
+                found.append(FactRule(rule, frozenset(fact.get("of").node), schema))
+        return tuple(found)
+
+    def _operations(self, schemes: Mapping[str, Scheme], variants: tuple[str, ...]) -> dict[str, Operation]:
+        found: dict[str, Operation] = {}
+        for path, item in self.root.get("paths").items():
+            for method in METHODS:
+                if method in item.node:
+                    place = item.get(method)
+                    try:
+                        operation = compile_operation(self.root, path, item, method, self.schemas, schemes, variants)
+                    except SpecError as error:
+                        self.problems.extend(error.problems)
+                        continue
+                    if operation.id in found:
+                        self.problems.append(place.problem(f"the operationId {operation.id!r} is there twice"))
+                    found[operation.id] = operation
+        return found
+
+
+def _routes(operations: Mapping[str, Operation], trailing_slash: bool) -> Routes[Mapping[str, Operation]]:
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations.values():
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return Routes(by_path.items(), trailing_slash)
+
+
+def _hosts(root: Place) -> frozenset[str]:
+    """The host names of `servers`; one with a variable in its host belongs to nobody."""
+    hosts = (urlsplit(str(server.node.get("url", ""))).hostname for server in root.get("servers").each())
+    return frozenset(host for host in hosts if host and "{" not in host)
+
+
+def _credentials(root: Place) -> dict[str, Credential]:
+    variables = root.node["x-mock-environment"]
+    rows = root.get("x-mock-accounts").get("credentials").expand()
+    return {name: Credential(name, variables.get(name, ""), row["default"], row["new"]) for name, row in rows.items()}
+
+
+def _packs(root: Place) -> tuple[Pack, ...]:
+    rows = root.get("x-mock-accounts").get("packs", []).expand()
+    return tuple(Pack(row["type"], row["unit"], Decimal(str(row["total"])), row.get("name", "")) for row in rows)
+
+
+def _own(documents: Documents, name: str) -> Iterator[tuple[str, Any]]:
+    """The documents of a provider's folder and those of other folders that it refers to."""
+    folders, waiting = {name}, [name]
+    while waiting:
+        folder = waiting.pop()
+        for file, document in documents.items():
+            if file.startswith(folder + "/"):
+                yield file, document
+                text = json.dumps(document)
+                for other in {file.partition("/")[0] for file in documents if "/" in file} - folders:
+                    if f'"../{other}/' in text:
+                        folders.add(other)
+                        waiting.append(other)
+
+
+def digest(documents: Documents, name: str) -> str:
+    """A digest of all that a provider's behaviour depends on (16 hex digits)."""
+    lines = sorted(f"{file}\0{json.dumps(document, sort_keys=True)}" for file, document in _own(documents, name))
+    return sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def count_evidence(documents: Documents, name: str) -> dict[str, int]:
+    """How many entries of a provider's own folder are documented, observed and assumed."""
+    counts = {"documented": 0, "observed": 0, "assumed": 0}
+
+    def count(node: Any) -> None:
+        if isinstance(node, Mapping):
+            kind = node["evidence"].get("kind") if isinstance(node.get("evidence"), Mapping) else None
+            if kind in counts:
+                counts[kind] += 1
+            for value in node.values():
+                count(value)
+        elif isinstance(node, list):
+            for value in node:
+                count(value)
+
+    for file, document in documents.items():
+        if file.startswith(name + "/"):
+            count(document)
+    return counts

@@ -1,0 +1,395 @@
+"""Deciding: from a judgement and what the store found to the reply and its effects, in microseconds.
+
+This is the only step that runs inside the store's transaction. What depends on time is dated: a create appends what it
+reserves now and what it settles or refunds at the end that it already knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from kling_mock.core import entropy as ids
+from kling_mock.core.expressions import ABSENT
+from kling_mock.core.judging import Judgement, lightened, reads
+from kling_mock.core.lifecycle import Lifecycle, observe, redirect, timeline
+from kling_mock.core.model import (
+    Append,
+    Count,
+    Decision,
+    Effect,
+    Entry,
+    Found,
+    Moment,
+    PutTask,
+    Reply,
+    Task,
+    View,
+    Violation,
+    Withdraw,
+)
+from kling_mock.core.provider import Answer, Provider, Scenario, spoken
+
+EXTENSIONS = {"video": "mp4", "image": "png"}
+
+
+def decide(judgement: Judgement, found: Found, now: int, entropy: str, media: str = "") -> Decision:
+    """Decide a call at `now` (the account's virtual time). `media` is the URL under which results are served."""
+    step = _Step(judgement, found, now, entropy, media)
+    answer = step.answer()
+    if answer and answer.when == "before" and answer.error:
+        return Decision(replace(step.error(answer.error), delivery=answer.delivery), step.counted())
+    decision = step.refusal() or ROLES[judgement.operation.role](step)
+    reply = decision.reply
+    if answer:
+        changed = step.error(answer.error) if answer.error else reply
+        reply = replace(changed, delivery=answer.delivery)
+    return Decision(reply, (*decision.effects, *step.counted()), decision.violations, decision.task)
+
+
+class _Step:
+    """One decision's inputs, and the scope in which its reply is rendered."""
+
+    def __init__(self, judgement: Judgement, found: Found, now: int, entropy: str, media: str) -> None:
+        self.judgement, self.found, self.now, self.entropy, self.media = judgement, found, now, entropy, media
+        self.provider: Provider = judgement.call.provider
+        self.account = judgement.call.account.id if judgement.call.account else ""
+        request = {**judgement.scope["request"], "id": ids.draw(self.provider.request_id, entropy, "request")}
+        self.scope: dict[str, Any] = {**judgement.scope, "request": request, "now": now}
+
+    def scenario(self) -> Scenario | None:
+        """The scenario of the task that is asked for, else of the call."""
+        task = self.task()
+        name = task.scenario if task else self.judgement.scenario
+        return self.provider.scenarios.get(name) if name else None
+
+    def task(self) -> Task | None:
+        """The one task that the call is about, if it exists, is of the right kind and visible."""
+        operation = self.judgement.call.operation
+        if operation is None or operation.task is None or operation.task.find is None:
+            return None
+        task = next(iter(self.found.tasks.values()), None) or self.found.alias
+        return task if task and task.kind == operation.task.kind(self.scope) else None
+
+    def answer(self) -> Answer | None:
+        """What the scenario does to this call."""
+        scenario, operation = self.scenario(), self.judgement.call.operation
+        if scenario is None or operation is None:
+            return None
+        return next(
+            (a for a in scenario.answers if operation.role in a.on and (not a.times or self.found.counter < a.times)),
+            None,
+        )
+
+    def counted(self) -> tuple[Effect, ...]:
+        """Count the call, where a scenario's answers depend on how often it was made."""
+        scenario, operation = self.scenario(), self.judgement.call.operation
+        if scenario is None or operation is None or not any(operation.role in a.on for a in scenario.answers):
+            return ()
+        return (Count(self.account, reads(self.judgement).counter or ""),)
+
+    def error(self, name: str) -> Reply:
+        """A catalogue entry's reply that no violation brought about."""
+        return self.provider.errors.reply(name, {**self.scope, "violation": {}})
+
+    def refusal(self) -> Decision | None:
+        """The reply to the first failing stage, if any stage fails."""
+        failed = self.judgement.refused
+        if not failed and self.judgement.operation.role == "create":
+            failed = tuple(sorted(self._stored(), key=self.provider.errors.rank))
+        if not failed:
+            return None
+        if not all(violation in self.judgement.violations for violation in failed):
+            return Decision(self.provider.refuse(failed[0], self.scope), violations=failed)
+        return Decision(self.provider.refuse(failed[0], self.scope))
+
+    def _stored(self) -> list[Violation]:
+        """What only the store can refuse a create for."""
+        operation, found = self.judgement.operation, self.found
+        assert operation.task is not None
+        wrong = []
+        for parent in operation.task.parents:
+            id_ = parent(self.scope)
+            if id_ is not ABSENT:
+                wrong += self._parent(str(id_))
+        if found.alias is not None:
+            wrong.append(stored("alias.taken", "the alias belongs to another task", found.alias.alias or ""))
+        return wrong + self._limits()
+
+    def _parent(self, id_: str) -> list[Violation]:
+        task = self.found.tasks.get(id_)
+        if task is None:
+            return [stored("task.unknown", "there is no such task to build upon", id_)]
+        if observe(self.provider.lifecycle, task, self.now).ends != "success":
+            return [stored("task.unfinished", "the task to build upon has not succeeded", id_)]
+        return []
+
+    def _limits(self) -> list[Violation]:
+        price, result, account = self.judgement.quote, self.judgement.result, self.judgement.call.account
+        wrong = []
+        if price and result:
+            balance = next((b for b in self.found.balances if b.pack.type == result.pack), None)
+            if balance and balance.balance < price.amount:
+                message = f"the {result.pack} pack holds {balance.balance} {price.unit}, the job costs {price.amount}"
+                wrong.append(stored("balance.empty", message, str(price.amount)))
+        if result and account and account.slots is not None and self.found.open_slots + result.slots > account.slots:
+            message = f"{self.found.open_slots} of {account.slots} slots are taken, the job needs {result.slots}"
+            wrong.append(stored("slots.full", message, str(result.slots)))
+        return wrong
+
+    def render(self, task: Task | None, view: View | None) -> Reply:
+        """The operation's reply, speaking of `task` as seen in `view`."""
+        operation = self.judgement.operation
+        variant = task.variant if task else self.judgement.variant
+        scope = {**self.scope, "variant": variant}
+        if task and view:
+            scope |= {"task": speak(self.provider, task, view), "state": view.words, "view": view}
+        return Reply(operation.status, operation.replies[variant](scope))
+
+
+def stored(situation: str, message: str, value: str) -> Violation:
+    """A violation that only the store can know."""
+    return Violation(f"mock/{situation}", "", message, situation=situation, values={"value": value[:200]})
+
+
+class _Spoken(dict[str, Any]):
+    """A task as templates speak of it; `kind` is an attribute too, for `$when`."""
+
+    @property
+    def kind(self) -> str:
+        return str(self["kind"])
+
+
+def speak(provider: Provider, task: Task, view: View) -> _Spoken:
+    """A task as replies show it. `results` is empty until it has succeeded, `reason` until it has failed."""
+    spoken = _Spoken(
+        id=task.id,
+        kind=task.kind,
+        alias=task.alias,
+        created=task.created,
+        changed=view.changed,
+        request=task.request,
+        parameters=task.parameters,
+        price=task.price,
+        reason=task.reason if view.ends == "failure" else None,
+        results=results(task) if view.ends == "success" else [],
+        operation=task.operation,
+        media=f"{task.media}/{provider.name}/{task.id}",
+    )
+    return _Spoken((name, value) for name, value in spoken.items() if value is not None)
+
+
+def results(task: Task) -> list[dict[str, Any]]:
+    """The files of a task that succeeded, in order: index, id, URLs, size in pixels, length in ms."""
+    if task.result is None:
+        return []
+    made, base = task.result, f"{task.media}/{task.provider}/{task.id}"
+    extension = EXTENSIONS[made.of]
+    return [
+        {
+            "index": index,
+            "number": index + 1,
+            "id": ids.draw(made.id, task.entropy, f"result {index}"),
+            "url": f"{base}/{index}.{extension}",
+            "watermarked": f"{base}/{index}-watermarked.{extension}",
+            "cover": f"{base}/{index}-cover.jpg",
+            "width": made.width,
+            "height": made.height,
+            "duration": made.duration,
+        }
+        for index in range(made.count)
+    ]
+
+
+def _create(step: _Step) -> Decision:
+    task = _new_task(step)
+    first = step.provider.lifecycle.states[task.timeline[0].state]
+    view = View(first.name, first.words, task.created, None, first.ends)
+    effects: tuple[Effect, ...] = (PutTask(task), Append(ledger(step.provider.lifecycle, task)))
+    return Decision(step.render(task, view), effects, task=task.id)
+
+
+def _new_task(step: _Step) -> Task:
+    judgement, provider = step.judgement, step.provider
+    operation = judgement.operation
+    assert operation.task is not None
+    scenario = step.scenario()
+    id_ = ids.draw(operation.task.new[judgement.variant], step.entropy, "task")
+    alias = operation.task.alias(step.scope) if operation.task.alias else ABSENT
+    profiles = provider.lifecycle.latency
+    latency = profiles.get(judgement.latency or "", next(iter(profiles.values())))
+    path = provider.lifecycle.usual
+    if scenario:
+        latency, path = {**latency, **scenario.latency}, scenario.timeline or path
+    return Task(
+        id=id_,
+        provider=provider.name,
+        account=step.account,
+        operation=operation.id,
+        kind=str(operation.task.kind(step.scope)),
+        variant=judgement.variant,
+        created=step.now,
+        timeline=timeline(path, latency, step.now, step.entropy),
+        entropy=step.entropy,
+        alias=alias if isinstance(alias, str) and alias else None,
+        scenario=scenario.name if scenario else None,
+        reason=scenario.reason if scenario else None,
+        request=lightened(step.scope["request"]["body"]),
+        parameters=lightened(judgement.parameters),
+        result=judgement.result,
+        price=judgement.quote.amount if judgement.quote else None,
+        media=step.media,
+    )
+
+
+def ledger(lifecycle: Lifecycle, task: Task, since: int | None = None) -> tuple[Entry, ...]:
+    """The dated lines of a task: what it reserves and occupies at its create, what it settles and frees at its end.
+
+    `since` leaves out what is dated before it (a task whose course was changed then).
+    """
+    if task.result is None:
+        return ()
+    pack, slots = task.result.pack, Decimal(task.result.slots)
+    rows: list[tuple[int, str, Any, Decimal]] = [(task.created, "", "slots", slots)]
+    if pack and task.price is not None:
+        rows.append((task.created, pack, "reserve", task.price))
+    last = task.timeline[-1]
+    if lifecycle.ended(last.state):
+        rows.append((last.at, "", "slots", -slots))
+        if pack and task.price is not None:
+            paid = lifecycle.states[last.state].ends == "success"
+            rows.append((last.at, pack, "settle" if paid else "refund", task.price))
+    return tuple(
+        Entry(at, task.account, name, of, amount, task.id)
+        for at, name, of, amount in rows
+        if since is None or at >= since
+    )
+
+
+def _query(step: _Step) -> Decision:
+    task = step.task()
+    if task is None:
+        return _unknown(step)
+    return Decision(step.render(task, observe(step.provider.lifecycle, task, step.now)), task=task.id)
+
+
+def _unknown(step: _Step) -> Decision:
+    operation = step.judgement.operation
+    assert operation.task is not None and operation.task.find is not None
+    violation = stored("task.unknown", "the account has no such task", str(operation.task.find(step.scope)))
+    return Decision(step.provider.refuse(violation, step.scope), violations=(violation,))
+
+
+def _list(step: _Step) -> Decision:
+    lifecycle = step.provider.lifecycle
+    seen = [(task, observe(lifecycle, task, step.now)) for task in step.found.page]
+    step.scope["page"] = [
+        {"task": speak(step.provider, task, view), "view": view, "state": view.words} for task, view in seen
+    ]
+    return Decision(step.render(None, None))
+
+
+def _balance(step: _Step) -> Decision:
+    words, account = step.judgement.operation.packs, step.judgement.call.account
+    assert words is not None
+    wanted = words.name(step.scope)
+    since = account.created if account else 0
+    step.scope["packs"] = [
+        {
+            "id": ids.draw("{uuid}", step.account, f"pack {balance.pack.type}"),
+            "name": balance.pack.name,
+            "type": balance.pack.type,
+            "unit": balance.pack.unit,
+            "total": balance.pack.total,
+            "balance": balance.balance,
+            "since": since,
+            "until": since + words.valid_ms,
+            "word": words.open if balance.balance > 0 else words.empty,
+        }
+        for balance in step.found.balances
+        if wanted in (ABSENT, None, "", balance.pack.name)
+    ]
+    return Decision(step.render(None, None))
+
+
+def _cancel(step: _Step) -> Decision:
+    task = step.task()
+    if task is None:
+        return _unknown(step)
+    lifecycle, operation = step.provider.lifecycle, step.judgement.operation
+    assert operation.task is not None
+    to = operation.task.to or ""
+    view = observe(lifecycle, task, step.now)
+    if to not in lifecycle.states[view.state].then:
+        violation = stored("task.finished", f"a task that is {view.state} cannot be changed", task.id)
+        return Decision(step.provider.refuse(violation, step.scope), violations=(violation,))
+    changed, effects = moved(lifecycle, task, [Moment(step.now, to)], step.now)
+    return Decision(step.render(changed, observe(lifecycle, changed, step.now)), effects, task=task.id)
+
+
+def moved(lifecycle: Lifecycle, task: Task, moments: list[Moment], now: int) -> tuple[Task, tuple[Effect, ...]]:
+    """Change a task's course: what was not yet due is withdrawn and dated anew. What is settled stays settled."""
+    changed = replace(task, timeline=redirect(task, moments, now))
+    if lifecycle.ended(task.timeline[-1].state) and task.timeline[-1].at <= now:
+        return changed, (PutTask(changed),)
+    entries = tuple(entry for entry in ledger(lifecycle, changed, now) if entry.of != "reserve" and entry.amount)
+    entries = tuple(entry for entry in entries if not (entry.of == "slots" and entry.amount > 0))
+    return changed, (PutTask(changed), Withdraw(task.account, task.id, now), Append(entries))
+
+
+def force(provider: Provider, task: Task, state: str, reason: str | None, now: int, jump: bool) -> tuple[Effect, ...]:
+    """Put a task into `state` now, by the shortest legal way, or by a jump that breaks the order.
+
+    A state that is left again is left after its usual time. Raises `ValueError` when no legal way leads there.
+    """
+    lifecycle = provider.lifecycle
+    here = observe(lifecycle, task, now).state
+    path = [state] if jump else _way(lifecycle, here, state)
+    latency = next(iter(lifecycle.latency.values()))
+    onward = [state, *_onward(lifecycle, state)]
+    moments = [Moment(now, step) for step in path[:-1]]
+    moments += timeline(onward, latency, now, task.entropy)
+    named = reason or task.reason or _default_reason(provider)
+    changed = replace(task, reason=named if lifecycle.states[state].ends == "failure" else task.reason)
+    return moved(lifecycle, changed, moments, now)[1]
+
+
+def _default_reason(provider: Provider) -> str | None:
+    return next((scenario.reason for scenario in provider.scenarios.values() if scenario.reason), None)
+
+
+def _way(lifecycle: Lifecycle, here: str, there: str) -> list[str]:
+    """The states after `here` on the shortest legal way to `there`."""
+    waiting: list[list[str]] = [[here]]
+    seen = {here}
+    while waiting:
+        path = waiting.pop(0)
+        for state in lifecycle.states[path[-1]].then:
+            if state == there:
+                return [*path[1:], state]
+            if state not in seen:
+                seen.add(state)
+                waiting.append([*path, state])
+    raise ValueError(f"no legal way leads from {here!r} to {there!r}")
+
+
+def _onward(lifecycle: Lifecycle, state: str) -> list[str]:
+    """The usual way on from `state` to success."""
+    if lifecycle.ended(state):
+        return []
+    for there in lifecycle.states:
+        if lifecycle.states[there].ends == "success":
+            return _way(lifecycle, state, there)
+    return []
+
+
+ROLES: Mapping[str, Callable[[_Step], Decision]] = {
+    "create": _create,
+    "query": _query,
+    "list": _list,
+    "balance": _balance,
+    "cancel": _cancel,
+}

@@ -1,0 +1,300 @@
+"""Judging a request: schema, rules over measured facts, price. No store, no lock, no clock.
+
+The shell has already found the operation, looked at the credential and decoded the body; what went wrong there comes
+in as violations and is judged together with the rest, so that every stage that could be judged is reported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from msgspec import Struct, field
+
+from kling_mock.core.documents import pointer
+from kling_mock.core.expressions import ABSENT, Scope
+from kling_mock.core.model import Account, Page, Quote, Reads, Request, Result, Upload, Violation
+from kling_mock.core.pricing import quote
+from kling_mock.core.problems import closest
+from kling_mock.core.provider import Operation, Provider
+from kling_mock.core.reading import convert
+from kling_mock.core.scenarios import marked
+from kling_mock.core.schemas import unknown_keys
+
+NUMERIC = {"seconds": "number", "count": "integer"}
+PREFERENCE = re.compile(r"\s*([a-z]+)\s*=\s*\"?([A-Za-z0-9_.-]+)\"?\s*")
+LONG = 1024
+
+Facts = Mapping[str, Mapping[str, Any]]
+
+
+class Call(Struct, frozen=True):
+    """A request on its way to be judged: routed, its caller identified, its body decoded, as far as each went well."""
+
+    provider: Provider
+    request: Request
+    operation: Operation | None = None
+    path: Mapping[str, str] = field(default_factory=dict)
+    account: Account | None = None
+    anonymous: bool = False
+    document: Any = ABSENT
+    uploads: Mapping[str, Upload] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+
+
+class Judgement(Struct, frozen=True):
+    """What is known of a request without looking into the store."""
+
+    call: Call
+    scope: Scope
+    violations: tuple[Violation, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    result: Result | None = None
+    quote: Quote | None = None
+    scenario: str | None = None
+    variant: str = ""
+    latency: str | None = None
+
+    @property
+    def refused(self) -> tuple[Violation, ...]:
+        """The violations that the provider answers with an error, in its order of stages."""
+        rank = self.call.provider.errors.rank
+        return tuple(sorted((v for v in self.violations if v.severity == "refused"), key=rank))
+
+    @property
+    def operation(self) -> Operation:
+        """The operation; only asked for when there is one."""
+        assert self.call.operation is not None
+        return self.call.operation
+
+
+def preferences(headers: Mapping[str, str]) -> dict[str, str]:
+    """The `name=value` preferences of a Prefer header (RFC 7240)."""
+    parts = (PREFERENCE.fullmatch(part) for part in re.split("[,;]", headers.get("prefer", "")))
+    return {match[1]: match[2] for match in parts if match}
+
+
+def images(operation: Operation, document: Any) -> Iterator[tuple[str, str, str]]:
+    """Every image in a document as (role, pointer, text)."""
+    for role, path in operation.images.items():
+        for at, value in _spread(document, path, ()):
+            if isinstance(value, str) and value:
+                yield role, pointer(at), value
+
+
+def _spread(
+    value: Any, path: tuple[str, ...], at: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if not path:
+        yield at, value
+    elif path[0] == "*" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _spread(item, path[1:], (*at, index))
+    elif isinstance(value, dict) and path[0] in value:
+        yield from _spread(value[path[0]], path[1:], (*at, path[0]))
+
+
+def judge(call: Call, facts: Facts) -> Judgement:
+    """Judge a call: every violation that can be found without the store, what the job is and what it costs."""
+    request, provider = call.request, call.provider
+    wanted = preferences(request.headers)
+    own = call.account.variant if call.account else None
+    variant = provider.variant(wanted.get("variant") or own)
+    scope: dict[str, Any] = {"request": _spoken(call), "account": call.account, "variant": variant}
+    if call.operation is None:
+        return Judgement(call, scope, call.violations, variant=variant)
+    violations = [*call.violations, *_parameters(call, scope["request"])]
+    violations += _body(call, scope["request"])
+    violations += _facts(provider, call.operation, call.document, facts)
+    job = _job(call.operation, scope)
+    scope["parameters"] = job
+    scenario = _scenario(call, wanted, job, scope, violations)
+    result, price = _promise(call.operation, job, scope, facts, violations)
+    return Judgement(call, scope, tuple(violations), job, result, price, scenario, variant, wanted.get("latency"))
+
+
+def _spoken(call: Call) -> dict[str, Any]:
+    """The request as expressions speak of it."""
+    request = call.request
+    query = dict(parse_qsl(request.query, keep_blank_values=True))
+    url = f"{request.scheme}://{request.host}{request.path}"
+    return {
+        "method": request.method,
+        "url": url,
+        "target": request.path,
+        "path": dict(call.path),
+        "query": query,
+        "header": request.headers,
+        "body": call.document,
+    }
+
+
+def _parameters(call: Call, spoken: dict[str, Any]) -> Iterator[Violation]:
+    """Judge path, query and header parameters; their read values and defaults replace what was sent."""
+    assert call.operation is not None
+    for parameter in call.operation.parameters:
+        sent = spoken[parameter.where]
+        name = parameter.name.lower() if parameter.where == "header" else parameter.name
+        prefix = f"{parameter.where}/{name}"
+        if name not in sent or sent[name] == "":
+            if parameter.required:
+                yield _missing(call.operation, prefix, name)
+            elif parameter.reader.default is not ABSENT and parameter.where == "query":
+                sent[name] = parameter.reader.default
+            continue
+        read = parameter.reader.read(sent[name])
+        yield from parameter.schema.violations(sent[name] if read is ABSENT else read, "parameters", prefix)
+        if read is not ABSENT and parameter.where != "header":
+            sent[name] = read
+
+
+def _missing(operation: Operation, at: str, name: str) -> Violation:
+    return Violation(
+        f"{operation.id}{at}/required",
+        at,
+        "is required",
+        situation="parameters.required",
+        values={"field": name, "value": "null"},
+    )
+
+
+def _body(call: Call, spoken: dict[str, Any]) -> list[Violation]:
+    """Judge the body as sent, then put the document as read in its place."""
+    operation, document = call.operation, call.document
+    assert operation is not None
+    if document is ABSENT or not operation.bodies:
+        return []
+    body = body_for(operation, call.request.headers.get("content-type", ""))
+    if body is None:
+        return []
+    found = body.schema.violations(document, "body")
+    found += unknown_keys(operation.id, body.reader.unknown(document))
+    spoken["body"] = body.reader.read(document) if isinstance(document, dict) else document
+    return found
+
+
+def body_for(operation: Operation, content_type: str) -> Any:
+    """The body that takes this content type; one without a content type is taken as the operation's first."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not media_type:
+        return next(iter(operation.bodies.values()), None)
+    return operation.bodies.get(media_type)
+
+
+def _facts(provider: Provider, operation: Operation, document: Any, facts: Facts) -> list[Violation]:
+    found = []
+    for role, at, value in images(operation, document):
+        for row in provider.fact_rules:
+            if role in row.of and at in facts and row.schema.violations(facts[at], "rules"):
+                found.append(row.rule.violation(at, value))
+    return found
+
+
+def _job(operation: Operation, scope: Scope) -> dict[str, Any]:
+    """The job's parameters, each in its fixed type; what is not given is not there."""
+    job = {}
+    for name, read in operation.job.items():
+        value = read(scope)
+        if name in NUMERIC and value is not ABSENT:
+            value = convert(value, NUMERIC[name])
+        if value is not ABSENT and value is not None:
+            job[name] = value
+    return job
+
+
+def _scenario(
+    call: Call, wanted: Mapping[str, str], job: Mapping[str, Any], scope: Scope, violations: list[Violation]
+) -> str | None:
+    """The scenario asked for: by Prefer, by a marker in the prompt or the alias, by the account; unknown is a warning."""
+    assert call.operation is not None
+    task = call.operation.task
+    alias = task.alias(scope) if task and task.alias else ABSENT
+    own = call.account.scenario if call.account else None
+    name = wanted.get("scenario") or marked(job.get("prompt", "")) or marked(alias) or own
+    known = call.provider.scenarios
+    if name is None or name in known:
+        return name
+    message = f"there is no scenario {name!r}{closest(name, known)}; the call goes on without one"
+    violations.append(Violation("mock/scenario", "", message, "warning"))
+    return None
+
+
+def _promise(
+    operation: Operation, job: Mapping[str, Any], scope: Scope, facts: Facts, violations: list[Violation]
+) -> tuple[Result | None, Quote | None]:
+    """What a create that nobody refuses will have made, and what it costs."""
+    words = operation.result
+    if words is None or any(violation.severity == "refused" for violation in violations):
+        return None, None
+    count = convert(words.count(scope | {"parameters": job} if isinstance(scope, dict) else scope), "integer")
+    count = count if isinstance(count, int) and count > 0 else 1
+    seconds = job.get("seconds", 0)
+    aspect = _aspect(words.sizes, job.get("aspect"), facts)
+    slots = convert(words.slots(scope), "integer")
+    width, height = words.sizes[aspect]
+    result = Result(
+        words.of,
+        count,
+        width,
+        height,
+        aspect,
+        int(seconds * 1000),
+        words.expires_ms,
+        words.pack,
+        slots if isinstance(slots, int) else 1,
+        words.id,
+    )
+    return result, quote(words.prices, job, count)
+
+
+def _aspect(sizes: Mapping[str, tuple[int, int]], wanted: Any, facts: Facts) -> str:
+    """The aspect ratio asked for, else that of the first image, else the first one."""
+    if wanted in sizes:
+        return str(wanted)
+    ratio = next((fact["ratio"] for fact in facts.values() if "ratio" in fact), None)
+    if ratio is None:
+        return next(iter(sizes))
+    return min(sizes, key=lambda name: abs(sizes[name][0] / sizes[name][1] - ratio))
+
+
+def reads(judgement: Judgement) -> Reads:
+    """What the decision will need from the store."""
+    call, operation = judgement.call, judgement.call.operation
+    if operation is None or judgement.refused:
+        return Reads(counter=_counter(judgement))
+    scope = judgement.scope
+    task, page = operation.task, operation.page
+    counter = _counter(judgement)
+    if operation.role == "create" and task:
+        alias = task.alias(scope) if task.alias else ABSENT
+        parents = tuple(str(parent(scope)) for parent in task.parents if parent(scope) is not ABSENT)
+        return Reads(parents, alias or None, balances=True, counter=counter)
+    if operation.role == "list" and page:
+        return Reads(page=Page(page.kind(scope), page.number(scope), page.size(scope)), counter=counter)
+    if task and task.find:
+        wanted = str(task.find(scope))
+        return Reads((wanted,), None if call.anonymous else wanted, counter=counter)
+    return Reads(balances=True, counter=counter)
+
+
+def _counter(judgement: Judgement) -> str | None:
+    """The name under which this call is counted, if a scenario of this provider can answer it."""
+    operation = judgement.call.operation
+    if operation is None:
+        return None
+    if operation.role == "create":
+        return f"create/{judgement.scenario}" if judgement.scenario else None
+    find = operation.task.find if operation.task else None
+    return f"{operation.role}/{find(judgement.scope) if find else judgement.scenario}"
+
+
+def lightened(value: Any) -> Any:
+    """A document without its long texts (images as base64), which a task need not remember."""
+    if isinstance(value, Mapping):
+        return {key: lightened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [lightened(item) for item in value]
+    long = isinstance(value, str) and len(value) > LONG and " " not in value[:LONG]
+    return f"<{len(value)} characters>" if long else value

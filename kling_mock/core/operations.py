@@ -1,0 +1,179 @@
+"""One OpenAPI operation, compiled: its parameters, bodies, replies and x-mock-* words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kling_mock.core.documents import Place, tokens
+from kling_mock.core.durations import milliseconds
+from kling_mock.core.entropy import check_pattern
+from kling_mock.core.expressions import Expression, ExpressionError, compile_expression
+from kling_mock.core.pricing import compile_prices
+from kling_mock.core.problems import closest
+from kling_mock.core.provider import Body, Operation, PacksWords, PageWords, Parameter, ResultWords, Scheme, TaskWords
+from kling_mock.core.reading import compile_reader
+from kling_mock.core.schemas import Schemas
+from kling_mock.core.security import required
+from kling_mock.core.templates import Template, compile_template
+
+BODY_POINTER = re.compile(r"\{\$request\.body#(/[^}]*)\}")
+
+
+def compile_operation(
+    root: Place,
+    path: str,
+    item: Place,
+    method: str,
+    schemas: Schemas,
+    schemes: Mapping[str, Scheme],
+    variants: tuple[str, ...],
+) -> Operation:
+    """Compile one operation. Raises `SpecError`."""
+    place = item.get(method)
+    id_ = place.node.get("operationId")
+    if not isinstance(id_, str):
+        raise place.error("an operation needs an operationId")
+    job = _job(item, place)
+    status, replies = _replies(place, variants)
+    role = place.node["x-mock-role"]
+    if role == "balance" and "x-mock-packs" not in place.node:
+        raise place.error("an operation of the role 'balance' needs x-mock-packs")
+    if role in ("create", "query", "cancel") and "x-mock-task" not in place.node:
+        raise place.error(f"an operation of the role {role!r} needs x-mock-task")
+    if role == "list" and "x-mock-page" not in place.node:
+        raise place.error("an operation of the role 'list' needs x-mock-page")
+    if role == "create" and "x-mock-result" not in place.node:
+        raise place.error("an operation of the role 'create' needs x-mock-result")
+    return Operation(
+        id=id_,
+        method=method.upper(),
+        path=path,
+        role=role,
+        security=required(root, place, schemes),
+        parameters=_parameters(item, place, schemas, id_),
+        bodies=_bodies(place, schemas, id_),
+        body_required=bool(place.get("requestBody").get("required", False).node),
+        status=status,
+        replies=replies,
+        job=job,
+        images=_images(item, place),
+        task=_task(place.get("x-mock-task"), variants) if "x-mock-task" in place.node else None,
+        result=_result(place.get("x-mock-result"), job) if "x-mock-result" in place.node else None,
+        page=_page(place.get("x-mock-page")) if "x-mock-page" in place.node else None,
+        packs=_packs(place.get("x-mock-packs")) if "x-mock-packs" in place.node else None,
+    )
+
+
+def _expression(place: Place) -> Expression:
+    try:
+        return compile_expression(place.expand())
+    except ExpressionError as error:
+        raise place.error(str(error)) from None
+
+
+def _constant(value: Any) -> Expression:
+    return lambda scope: value
+
+
+def _parameters(item: Place, place: Place, schemas: Schemas, id_: str) -> tuple[Parameter, ...]:
+    found: dict[tuple[str, str], Parameter] = {}
+    for parameter in (*item.get("parameters").each(), *place.get("parameters").each()):
+        node = parameter.node
+        schema = parameter.get("schema", {})
+        compiled = schemas.compile(schema, id_)
+        required_ = bool(node.get("required", False))
+        found[node["in"], node["name"]] = Parameter(
+            node["name"], node["in"], required_, compiled, compile_reader(schema)
+        )
+    return tuple(found.values())
+
+
+def _bodies(place: Place, schemas: Schemas, id_: str) -> dict[str, Body]:
+    found = {}
+    for media_type, media in place.get("requestBody").get("content").items():
+        schema = media.get("schema", {})
+        found[media_type] = Body(media_type, schemas.compile(schema, id_), compile_reader(schema))
+    return found
+
+
+def _replies(place: Place, variants: tuple[str, ...]) -> tuple[int, dict[str, Template]]:
+    """The success status and its body by variant."""
+    for status, response in place.get("responses").items():
+        if not status.startswith("2"):
+            continue
+        for _, media in response.get("content").items():
+            if "x-mock-body" in media.node:
+                body = compile_template(media.get("x-mock-body"))
+                return int(status), dict.fromkeys(variants, body)
+            bodies = media.get("x-mock-bodies")
+            for name, body_ in bodies.items():
+                if name not in variants:
+                    raise body_.error(f"unknown variant {name!r}{closest(name, variants)}")
+            if missing := [name for name in variants if name not in (bodies.node or {})]:
+                raise media.error(f"needs x-mock-body, or x-mock-bodies for each variant; missing {', '.join(missing)}")
+            return int(status), {name: compile_template(body_) for name, body_ in bodies.items()}
+    raise place.get("responses").error("has no 2xx response with a body")
+
+
+def _job(item: Place, place: Place) -> dict[str, Expression]:
+    """The job's parameters: those of the path item, then the operation's own."""
+    rows = [*item.get("x-mock-parameters").items(), *place.get("x-mock-parameters").items()]
+    return {name: _expression(row) for name, row in rows if name != "images"}
+
+
+def _images(item: Place, place: Place) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for spot in (item, place):
+        for role, row in spot.get("x-mock-parameters").get("images").items():
+            match = BODY_POINTER.fullmatch(row.node)
+            if not match:
+                raise row.error("an image is a plain {$request.body#/pointer}")
+            found[role] = tuple(tokens(match[1]))
+    return found
+
+
+def _task(place: Place, variants: tuple[str, ...]) -> TaskWords:
+    new = place.node.get("new", {})
+    patterns = dict.fromkeys(variants, new) if isinstance(new, str) else dict(new)
+    for variant, pattern in patterns.items():
+        if variant not in variants:
+            raise place.get("new").error(f"unknown variant {variant!r}{closest(variant, variants)}")
+        if problem := check_pattern(pattern):
+            raise place.get("new").error(problem)
+    return TaskWords(
+        kind=_expression(place.get("kind")),
+        new=patterns,
+        find=_expression(place.get("find")) if "find" in place.node else None,
+        alias=_expression(place.get("alias")) if "alias" in place.node else None,
+        parents=tuple(_expression(parent) for parent in place.get("parents").each()),
+        to=place.node.get("to"),
+    )
+
+
+def _result(place: Place, job: Mapping[str, Expression]) -> ResultWords:
+    node = place.node
+    absent = _constant(None)
+    return ResultWords(
+        of=node["of"],
+        sizes={name: (size[0], size[1]) for name, size in place.get("sizes").expand().items()},
+        count=job.get("count", _constant(1)),
+        seconds=job.get("seconds", absent),
+        aspect=job.get("aspect", absent),
+        slots=_expression(place.get("slots", 1)),
+        id=node.get("id", "{uuid}"),
+        expires_ms=milliseconds(node["expires"]) if "expires" in node else None,
+        pack=node.get("pack"),
+        prices=compile_prices(place.get("price", [])),
+    )
+
+
+def _page(place: Place) -> PageWords:
+    return PageWords(_expression(place.get("kind")), _expression(place.get("number")), _expression(place.get("size")))
+
+
+def _packs(place: Place) -> PacksWords:
+    words = place.node["words"]
+    name = _expression(place.get("name")) if "name" in place.node else _constant(None)
+    return PacksWords(name, words["open"], words["empty"], milliseconds(place.node["valid"]))

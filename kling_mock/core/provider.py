@@ -1,0 +1,217 @@
+"""A compiled provider: everything the documents say, in the form the judge and the decision ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kling_mock.core.errors import ErrorTable
+from kling_mock.core.expressions import Expression, Scope
+from kling_mock.core.lifecycle import Latency, Lifecycle
+from kling_mock.core.model import Delivery, Pack, Violation
+from kling_mock.core.pricing import Prices
+from kling_mock.core.reading import Reader
+from kling_mock.core.routes import Routes
+from kling_mock.core.schemas import Rule, Schema
+from kling_mock.core.templates import Template
+from kling_mock.core.tokens import JwtWay
+
+Role = Literal["create", "query", "list", "balance", "cancel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One accepted media type of a request body."""
+
+    media_type: str
+    schema: Schema
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One path, query or header parameter."""
+
+    name: str
+    where: Literal["path", "query", "header"]
+    required: bool
+    schema: Schema
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to prove who calls: a static credential (with the pattern of a well-formed one) or a JWT."""
+
+    credential: str
+    pattern: str | None = None
+    jwt: JwtWay | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A security scheme: the header that carries the credential, its prefix ("Bearer") and the ways, in order."""
+
+    name: str
+    header: str
+    prefix: str
+    ways: tuple[Way, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWords:
+    """Where an operation's task comes from: its kind, ids and parents, all as expressions."""
+
+    kind: Expression
+    new: Mapping[str, str] = field(default_factory=dict)
+    find: Expression | None = None
+    alias: Expression | None = None
+    parents: tuple[Expression, ...] = ()
+    to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultWords:
+    """What a create promises: the files it will have made and what they cost."""
+
+    of: Literal["video", "image"]
+    sizes: Mapping[str, tuple[int, int]]
+    count: Expression
+    seconds: Expression
+    aspect: Expression
+    slots: Expression
+    id: str
+    expires_ms: int | None
+    pack: str | None
+    prices: tuple[Prices, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageWords:
+    """Which page of which kind a list shows."""
+
+    kind: Expression
+    number: Expression
+    size: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class PacksWords:
+    """Which packs a balance shows, the provider's words for a pack with and without a rest, and how long one lasts."""
+
+    name: Expression
+    open: str
+    empty: str
+    valid_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the OpenAPI document."""
+
+    id: str
+    method: str
+    path: str
+    role: Role
+    security: tuple[tuple[Scheme, ...], ...]
+    parameters: tuple[Parameter, ...]
+    bodies: Mapping[str, Body]
+    body_required: bool
+    status: int
+    replies: Mapping[str, Template]
+    job: Mapping[str, Expression]
+    images: Mapping[str, tuple[str, ...]]
+    task: TaskWords | None = None
+    result: ResultWords | None = None
+    page: PageWords | None = None
+    packs: PacksWords | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FactRule:
+    """A rule over the measured facts of the images in some roles."""
+
+    rule: Rule
+    of: frozenset[str]
+    schema: Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a scenario does to a call: on which roles, before or after the effects, how often, and what instead."""
+
+    on: frozenset[str]
+    when: Literal["before", "after"]
+    times: int | None
+    error: str | None
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A named course of events: the timeline is fixed in a task at its create, the answers are what calls get."""
+
+    name: str
+    shows: str
+    timeline: tuple[str, ...] | None
+    reason: str | None
+    latency: Latency
+    answers: tuple[Answer, ...]
+    breaks: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One credential of an account: its environment variable, the default account's value, a new account's pattern."""
+
+    name: str
+    variable: str
+    default: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A compiled folder of documents."""
+
+    name: str
+    title: str
+    version: str
+    default: bool
+    hosts: frozenset[str]
+    base_url_variable: str
+    credentials: Mapping[str, Credential]
+    packs: tuple[Pack, ...]
+    variants: tuple[str, ...]
+    request_id: str
+    lifecycle: Lifecycle
+    scenarios: Mapping[str, Scenario]
+    errors: ErrorTable
+    operations: Mapping[str, Operation]
+    routes: Routes[Mapping[str, Operation]]
+    fact_rules: tuple[FactRule, ...]
+    digest: str
+    evidence: Mapping[str, int]
+
+    def variant(self, wanted: str | None) -> str:
+        """The variant meant by `wanted`, or the default one."""
+        return wanted if wanted in self.variants else self.variants[0]
+
+    def refuse(self, violation: Violation, scope: Scope) -> Any:
+        """The provider's error reply to one violation."""
+        return self.errors.reply(self.errors.answer(violation), {**scope, "violation": spoken(violation)})
+
+    def paths(self) -> Sequence[str]:
+        """Every path template."""
+        return sorted({operation.path for operation in self.operations.values()})
+
+
+def spoken(violation: Violation) -> dict[str, Any]:
+    """A violation as error texts speak of it: `$violation.field`, `$violation.value` and its other values."""
+    return {
+        "rule": violation.rule,
+        "pointer": violation.pointer,
+        "message": violation.message,
+        **violation.values,
+    }

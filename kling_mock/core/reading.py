@@ -1,0 +1,199 @@
+"""From bytes to a document, and from a document as sent to a document as read.
+
+Strict JSON first: no NaN or infinity, no duplicate keys, no lone surrogates, bounded depth. Later, once the schema has
+judged the document as sent, reading gives every value its documented type, leaves out what counts as absent ("", null,
+[]), and fills in defaults; rules, prices and replies see only the read document.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from kling_mock.core.documents import Place
+from kling_mock.core.expressions import ABSENT, text
+
+DEPTH = 64
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
+
+
+class NotJson(ValueError):
+    """The bytes are no JSON document that is accepted; the message says why and where."""
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise NotJson(f"the key {twice[:60]!r} is there twice")
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise NotJson(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise NotJson("a number is too large")
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 64:
+        raise NotJson("a number is too long")
+    return int(digits)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_finite, parse_int=_integer)
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEPTH):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise NotJson(f"nested deeper than {DEPTH} levels")
+
+
+def _check_unicode(value: Any) -> None:
+    for item in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else [value]:
+        if isinstance(item, dict | list):
+            _check_unicode(item)
+        elif isinstance(item, str) and not item.isascii():
+            try:
+                item.encode()
+            except UnicodeEncodeError:
+                raise NotJson("a string holds half of a surrogate pair") from None
+
+
+def parse_json(body: bytes) -> Any:
+    """Decode a JSON body. Raises `NotJson`."""
+    try:
+        value = _DECODER.decode(body.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise NotJson(f"byte {error.start} is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise NotJson(f"{error.msg} at line {error.lineno} column {error.colno}") from None
+    except RecursionError:
+        raise NotJson(f"nested deeper than {DEPTH} levels") from None
+    if body.count(b"{") + body.count(b"[") > DEPTH:
+        _check_depth(value)
+    if SURROGATE.search(body):
+        _check_unicode(value)
+    return value
+
+
+class Reader(Struct, frozen=True):
+    """How one schema reads a value: its documented type, members, items and default."""
+
+    type: str | None = None
+    members: Mapping[str, Reader] = field(default_factory=dict)
+    items: Reader | None = None
+    default: Any = ABSENT
+    closed: bool = False
+
+    def read(self, value: Any) -> Any:
+        """The value in its documented type; `ABSENT` when it cannot be had."""
+        if isinstance(value, dict) and self.members:
+            return self._read_object(value)
+        if isinstance(value, list):
+            items = self.items
+            return value if items is None else [items.read(item) for item in value]
+        return convert(value, self.type) if self.type else value
+
+    def _read_object(self, value: dict[str, Any]) -> dict[str, Any]:
+        read = {key: item for key, item in value.items() if key not in self.members}
+        for key, member in self.members.items():
+            item = value.get(key, ABSENT)
+            got = ABSENT if is_absent(item) else member.read(item)
+            if got is ABSENT:
+                got = member.default
+            if got is not ABSENT:
+                read[key] = got
+        return read
+
+    def unknown(
+        self, value: Any, path: tuple[str | int, ...] = ()
+    ) -> list[tuple[tuple[str | int, ...], frozenset[str]]]:
+        """Every key that the schema does not know, as its path and the names that are known there."""
+        if isinstance(value, dict) and self.members and not self.closed:
+            found = [((*path, key), frozenset(self.members)) for key in value if key not in self.members]
+            for key, member in self.members.items():
+                if isinstance(value.get(key), dict | list):
+                    found += member.unknown(value[key], (*path, key))
+            return found
+        if isinstance(value, list) and self.items is not None:
+            return [row for i, item in enumerate(value) for row in self.items.unknown(item, (*path, i))]
+        return []
+
+
+def is_absent(value: Any) -> bool:
+    """What counts as not given: nothing, null, "" and []."""
+    return value is ABSENT or value is None or value == "" or value == []
+
+
+def convert(value: Any, type_: str) -> Any:
+    """`value` as the JSON type `type_`, where its text says so unmistakably; else `ABSENT`."""
+    if type_ == "string":
+        return value if isinstance(value, str) else ABSENT if isinstance(value, dict | list) else text(value)
+    if type_ == "boolean":
+        if isinstance(value, str):
+            return {"true": True, "false": False}.get(value.lower(), ABSENT)
+        return value if isinstance(value, bool) else ABSENT
+    if type_ in ("integer", "number"):
+        return _number(value, type_)
+    return value
+
+
+def _number(value: Any, type_: str) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return ABSENT
+    if isinstance(value, str):
+        if INTEGER.fullmatch(value.strip()):
+            return int(value)
+        if not NUMBER.fullmatch(value.strip()):
+            return ABSENT
+        value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type_ == "number" or isinstance(value, int) else ABSENT
+
+
+def compile_reader(schema: Place) -> Reader:
+    """How the schema at `schema` reads values; `$ref` and `allOf` are followed, alternatives are not."""
+    node = schema.node if isinstance(schema.node, dict) else {}
+    members = {name: compile_reader(place) for name, place in schema.get("properties").items()}
+    for part in schema.get("allOf").each():
+        inherited = compile_reader(part)
+        members = {**inherited.members, **members}
+    return Reader(
+        type=_documented_type(node),
+        members=members,
+        items=compile_reader(schema.get("items")) if "items" in node else None,
+        default=node.get("default", ABSENT),
+        closed="additionalProperties" in node,
+    )
+
+
+def _documented_type(node: Mapping[str, Any]) -> str | None:
+    documented = node.get("x-mock-documented")
+    named = (documented if isinstance(documented, dict) else {}).get("type", node.get("type"))
+    if isinstance(named, list):
+        named = next((name for name in named if name != "null"), None)
+    return named if isinstance(named, str) else None

@@ -1,0 +1,214 @@
+"""Compiled JSON Schemas, and violations made of their errors.
+
+Each schema is compiled twice, from the same documents: as written (what the provider accepts) and with every
+`x-mock-documented` in the place of its node (what the documents say). Failing the second only is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import jsonschema_rs
+from jsonschema_rs import ValidationError, Validator
+
+from kling_mock.core.documents import Documents, Place, escape, pointer, tokens
+from kling_mock.core.expressions import text
+from kling_mock.core.model import Severity, Violation
+from kling_mock.core.problems import closest
+
+ACCEPTED, DOCUMENTED = "accepted:///", "documented:///"
+SHOWN = 120
+
+MESSAGES: Mapping[str, str] = {
+    "enum": "should be one of {limit}; is {shown}",
+    "const": "should be {limit}; is {shown}",
+    "type": "should be of type {limit}; is {type}",
+    "required": "is required",
+    "maxLength": "should have at most {limit} characters; has {size}",
+    "minLength": "should have at least {limit} characters; has {size}",
+    "maximum": "should be at most {limit}; is {shown}",
+    "minimum": "should be at least {limit}; is {shown}",
+    "exclusiveMaximum": "should be less than {limit}; is {shown}",
+    "exclusiveMinimum": "should be more than {limit}; is {shown}",
+    "maxItems": "should have at most {limit} items; has {size}",
+    "minItems": "should have at least {limit} items; has {size}",
+    "pattern": "should match {limit}; is {shown}",
+    "unknown": "is no known key here and is ignored",
+}
+
+
+def show(value: Any) -> str:
+    """A value as it may stand in a message: short, and never the text of a file or a key."""
+    written = text(value) if not isinstance(value, str) else value
+    if isinstance(value, str) and len(written) > 64 and " " not in written[:64]:
+        return f"<{len(written)} characters>"
+    return written if len(written) <= SHOWN else f"{written[:SHOWN]}... <{len(written)} characters>"
+
+
+def json_type(value: Any) -> str:
+    """The JSON name of a value's type."""
+    names: list[tuple[type, str]] = [
+        (bool, "boolean"),
+        (int, "integer"),
+        (float, "number"),
+        (str, "string"),
+        (list, "array"),
+        (dict, "object"),
+    ]
+    return next((name for type_, name in names if isinstance(value, type_)), "null")
+
+
+def documented(node: Any) -> Any:
+    """A copy in which each schema with an `x-mock-documented` is replaced by it."""
+    if isinstance(node, dict):
+        word = node.get("x-mock-documented")
+        kept = {"allOf": [word]} if isinstance(word, dict | bool) else node
+        return {key: documented(value) for key, value in kept.items() if key != "x-mock-documented"}
+    return [documented(item) for item in node] if isinstance(node, list) else node
+
+
+class Schemas:
+    """All schemas of one set of documents; `rules` maps "file#pointer" of a rule's schema to the rule."""
+
+    def __init__(self, documents: Documents) -> None:
+        self.documents = documents
+        self.rules: dict[str, Rule] = {}
+
+    @cached_property
+    def _accepted(self) -> jsonschema_rs.Registry:
+        return jsonschema_rs.Registry([(ACCEPTED + name, doc) for name, doc in self.documents.items()])
+
+    @cached_property
+    def _documented(self) -> jsonschema_rs.Registry:
+        return jsonschema_rs.Registry([(DOCUMENTED + name, documented(doc)) for name, doc in self.documents.items()])
+
+    def compile(self, place: Place, subject: str) -> Schema:
+        """Compile the schema at `place`; `subject` (an operationId) starts the ids of its plain keywords."""
+        reference = f"{place.file}#{place.at}"
+        try:
+            accepts = jsonschema_rs.Draft202012Validator({"$ref": ACCEPTED + reference}, registry=self._accepted)
+            wants = jsonschema_rs.Draft202012Validator({"$ref": DOCUMENTED + reference}, registry=self._documented)
+        except (ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+            raise place.error(f"no JSON Schema 2020-12: {str(error)[:300]}") from None
+        return Schema(self, subject, accepts, wants)
+
+    def at(self, location: str) -> tuple[str, Any]:
+        """The "file#pointer" of an absolute keyword location, and the node there in the document as written."""
+        reference = location.partition(":///")[2]
+        file, _, path = reference.partition("#")
+        node = self.documents.get(file)
+        for token in tokens(path):
+            node = node.get(token) if isinstance(node, dict) else node[int(token)] if isinstance(node, list) else None
+        return reference, node
+
+
+class Rule:
+    """A named restriction: what `rules.yaml` says of it. `fields` are shown where the violation stands."""
+
+    __slots__ = ("error", "evidence", "field", "id", "message", "severity")
+
+    def __init__(self, id: str, entry: Mapping[str, Any]) -> None:
+        self.id = id
+        self.message: str = entry["message"]
+        self.severity: Severity = entry["severity"]
+        self.error: str | None = entry.get("error")
+        self.field: str | None = entry.get("field")
+        self.evidence: Mapping[str, Any] = entry["evidence"]
+
+    def violation(self, at: str, value: Any, situation: str = "rules") -> Violation:
+        """This rule, broken by `value` at the pointer `at`."""
+        where = self.field or at
+        return Violation(
+            self.id, where, self.message, self.severity, situation, self.error, _values(tokens(where), value)
+        )
+
+
+def _values(path: list[str], value: Any) -> dict[str, Any]:
+    name = next((token for token in reversed(path) if not token.isdigit()), "")
+    return {"field": name, "value": show(value)}
+
+
+class Schema:
+    """One compiled schema. `violations` gives what is refused and, after it, what is off the documents."""
+
+    __slots__ = ("_accepts", "_all", "_subject", "_wants")
+
+    def __init__(self, all_: Schemas, subject: str, accepts: Validator, wants: Validator) -> None:
+        self._all, self._subject, self._accepts, self._wants = all_, subject, accepts, wants
+
+    def violations(self, value: Any, stage: str, prefix: str = "") -> list[Violation]:
+        """Everything wrong with `value`, in document order; `prefix` stands before each pointer."""
+        if self._wants.is_valid(value):
+            # Documented is not always accepted too: a schema may accept less than its x-mock-documented says.
+            if self._accepts.is_valid(value):
+                return []
+        refused = [] if self._accepts.is_valid(value) else self._found(self._accepts, value, stage, prefix, "refused")
+        known = {violation.pointer for violation in refused}
+        warned = [] if self._wants.is_valid(value) else self._found(self._wants, value, stage, prefix, "warning")
+        return refused + [v for v in warned if not any(_covers(at, v.pointer) for at in known)]
+
+    def _found(self, validator: Validator, value: Any, stage: str, prefix: str, severity: Severity) -> list[Violation]:
+        made = (self._violation(error, stage, prefix, severity) for error in validator.iter_errors(value))
+        unique = {(v.rule, v.pointer): v for v in made}
+        return sorted(unique.values(), key=lambda v: (v.pointer, v.rule))
+
+    def _violation(self, error: ValidationError, stage: str, prefix: str, severity: Severity) -> Violation:
+        reference, limit = self._all.at(error.absolute_keyword_location or "")
+        path: list[str | int] = list(error.instance_path)
+        if rule := self._rule(reference):
+            return rule.violation(prefix + pointer(path), error.instance)
+        keyword = str(error.schema_path[-1])
+        value = error.instance
+        if keyword == "required":
+            path.append(error.kind.property)  # type: ignore[attr-defined]
+            value = None
+        wild = ["*" if isinstance(token, int) else token for token in path]
+        return Violation(
+            rule=f"{self._subject}{prefix}{pointer(wild)}/{keyword}",
+            pointer=prefix + pointer(path),
+            message=_message(keyword, limit, value),
+            severity=severity,
+            situation=f"{stage}.{keyword}" if severity == "refused" else "",
+            values={**_values([str(t) for t in path] or [prefix.rpartition("/")[2]], value), "limit": text(limit)[:200]},
+        )
+
+    def _rule(self, reference: str) -> Rule | None:
+        """The rule whose schema holds this keyword: walk the location upward."""
+        while "/" in reference:
+            if reference in self._all.rules:
+                return self._all.rules[reference]
+            reference = reference.rpartition("/")[0]
+        return None
+
+
+def _covers(at: str, below: str) -> bool:
+    return below == at or below.startswith(at + "/")
+
+
+def _message(keyword: str, limit: Any, value: Any) -> str:
+    shown = ", ".join(_choices(limit)) if isinstance(limit, list) else text(limit)
+    size = len(value) if isinstance(value, str | list | dict) else 0
+    form = MESSAGES.get(keyword, f"does not satisfy {keyword}")
+    return form.format(limit=shown[:200], shown=show(value), size=size, type=json_type(value))
+
+
+def _choices(limit: list[Any]) -> list[str]:
+    """The choices worth naming: each once, without those that mean "not given"."""
+    return list(dict.fromkeys(text(choice) for choice in limit if choice not in ("", None)))
+
+
+def unknown_keys(subject: str, found: Iterable[tuple[tuple[str | int, ...], frozenset[str]]]) -> Iterator[Violation]:
+    """Warnings for keys that the schema does not know."""
+    for path, known in found:
+        wild = ["*" if isinstance(token, int) else token for token in path]
+        near = closest(str(path[-1]), known)
+        hint = near if near.startswith("; did") else ""
+        yield Violation(
+            rule=f"{subject}{pointer(wild)}/unknown",
+            pointer=pointer(path),
+            message=MESSAGES["unknown"] + hint,
+            severity="warning",
+            values={"field": escape(path[-1])},
+        )

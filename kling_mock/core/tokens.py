@@ -1,0 +1,99 @@
+"""Bearer tokens: read without trust, then judged against a key and the time.
+
+A token's times are the client's wall times. Its signing moment (iat, else nbf plus the usual back-dating) is placed in
+virtual time by how much the clock has jumped since (see `clock.paced`), so advancing the clock expires old tokens and
+no setting of the clock refuses a fresh one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jwt
+from msgspec import Struct
+
+
+class Token(Struct, frozen=True):
+    """What a JWT says of itself, unverified; `signed` is the text that `signature` was made over."""
+
+    signed: bytes
+    signature: bytes
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+
+
+class JwtWay(Struct, frozen=True):
+    """How a provider's JWTs are made: claims and credential names are the spec's words."""
+
+    issuer: str
+    secret: str
+    algorithms: tuple[str, ...]
+    requires: tuple[str, ...]
+    backdated_ms: int = 0
+
+
+def count_parts(raw: str) -> int:
+    """How many parts a token splits into; 0 where there is no dot at all."""
+    return raw.count(".") + 1 if "." in raw else 0
+
+
+def read_token(raw: str) -> Token | None:
+    """Take a JWT apart without verifying it; None when it is no JWT."""
+    try:
+        whole = jwt.decode_complete(raw, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError, TypeError):
+        return None
+    signed = raw.rpartition(".")[0].encode("utf-8", "replace")
+    return Token(signed, whole["signature"], whole["header"], whole["payload"])
+
+
+def wrong_shape(token: Token, way: JwtWay) -> str | None:
+    """The reason why a token cannot be judged further: "algorithm" or "claims", or None."""
+    if token.header.get("alg") not in way.algorithms:
+        return "algorithm"
+    for claim in way.requires:
+        value = token.claims.get(claim)
+        expected = str if claim == "iss" else int | float
+        if not isinstance(value, expected) or isinstance(value, bool):
+            return "claims"
+    for claim in ("exp", "nbf", "iat"):
+        value = token.claims.get(claim, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
+            return "claims"
+    return None
+
+
+def signed_with(token: Token, secret: str) -> bool:
+    """Whether the signature was made with `secret`, by the algorithm that the header names."""
+    try:
+        algorithm = jwt.get_algorithm_by_name(str(token.header.get("alg")))
+        key = algorithm.prepare_key(secret)
+        return algorithm.verify(token.signed, key, token.signature)
+    except (jwt.PyJWTError, NotImplementedError, ValueError, TypeError):
+        return False
+
+
+def mistimed(
+    token: Token, way: JwtWay, wall: int, first_seen: int, paced: Callable[[int, int], int], elapsed: int
+) -> str | None:
+    """Judge the token's times: "expired", "not-yet-valid" or None.
+
+    `wall` and `first_seen` are wall times in ms; `paced(a, b)` is the virtual time that passed between two wall times
+    counting only jumps beside the wall's pace; `elapsed` is the account's virtual time since `first_seen`.
+    """
+    claims = {name: int(token.claims[name] * 1000) for name in ("iat", "nbf", "exp") if name in token.claims}
+    signed = claims.get("iat")
+    if signed is None and "nbf" in claims:
+        signed = min(claims["nbf"] + way.backdated_ms, max(first_seen, claims["nbf"]))
+    if signed is None or signed > wall:
+        age_now = None
+    else:
+        age_now = (paced(signed, first_seen) if signed < first_seen else 0) + elapsed
+    for name, reason in (("nbf", "not-yet-valid"), ("exp", "expired")):
+        if name not in claims:
+            continue
+        come = claims[name] <= wall if age_now is None or signed is None else claims[name] - signed <= age_now
+        if come == (name == "exp"):
+            return reason
+    return None

@@ -1,0 +1,155 @@
+"""Reading spec folders from disk: YAML with JSON's scalars only, and the documents of a provider together.
+
+YAML 1.1 would turn `no`, `012` and dates into something else, and would let the second of two equal keys win; a spec
+must mean what an OpenAPI tool in any language reads in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kling_mock.core.compiling import compile_provider
+from kling_mock.core.documents import Documents
+from kling_mock.core.problems import Problem, SpecError, closest
+from kling_mock.core.provider import Provider
+from kling_mock.core.routes import overlap
+from kling_mock.core.words import WORDS
+
+try:
+    from yaml.cyaml import CParser as _Parser
+except ImportError:  # pragma: no cover - PyYAML built without libyaml: slower, the same result
+    _Parser = None  # type: ignore[assignment,misc]
+
+
+def bundled(name: str) -> Path:
+    """A folder that ships with the package ("specs", "fixtures"): inside it when installed, beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    inside = here / name
+    return inside if inside.is_dir() else here.parent / name
+
+
+class _Constructor(yaml.constructor.SafeConstructor):
+    """Refuses duplicate keys, keys that are not strings, and merge keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is no string", key_node.start_mark
+                )
+            if key in seen or key == "<<":
+                problem = "merge keys are not JSON" if key == "<<" else f"the key {key!r} is there twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen[key] = self.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+        return seen
+
+
+class _Resolver(yaml.resolver.BaseResolver):
+    """JSON's scalars: true, false, null, numbers; everything else is a string."""
+
+
+_NUMBER = r"-?(?:0|[1-9][0-9]*)"
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|false)$", "tf"),
+    ("null", r"^null$", "n"),
+    ("int", f"^{_NUMBER}$", "-0123456789"),
+    ("float", rf"^{_NUMBER}(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$", "-0123456789"),
+):
+    _Resolver.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))  # type: ignore[no-untyped-call]
+
+
+def _loader() -> type[Any]:
+    if _Parser is None:  # pragma: no cover
+        parts: tuple[type, ...] = (yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer)
+
+        def init(self: Any, stream: Any) -> None:
+            yaml.reader.Reader.__init__(self, stream)
+            for part in (yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer, _Constructor, _Resolver):
+                part.__init__(self)
+
+        return type("JsonYamlLoader", (*parts, _Constructor, _Resolver), {"__init__": init})
+
+    def init_c(self: Any, stream: Any) -> None:
+        _Parser.__init__(self, stream)
+        _Constructor.__init__(self)  # type: ignore[no-untyped-call]
+        _Resolver.__init__(self)  # type: ignore[no-untyped-call]
+
+    return type("JsonYamlLoader", (_Parser, _Constructor, _Resolver), {"__init__": init_c})
+
+
+LOADER = _loader()
+
+
+def read_yaml(path: Path, name: str) -> Any:
+    """Parse one YAML file. Raises `SpecError` (with line and column) and names the file `name` in it."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506 - a SafeConstructor
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
+        raise SpecError([Problem(name, "", f"{error.problem}{where}")]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError([Problem(name, "", f"cannot be read: {str(error)[:200]}")]) from None
+
+
+@cache
+def read_documents(folder: Path) -> Documents:
+    """All documents below a specs folder, by path relative to it, with the schema of words."""
+    problems: list[Problem] = []
+    found: dict[str, Any] = {}
+    for path in sorted(folder.glob("*/*.yaml")):
+        name = path.relative_to(folder).as_posix()
+        try:
+            found[name] = read_yaml(path, name)
+        except SpecError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise SpecError(problems)
+    words = folder / WORDS
+    found[WORDS] = json.loads((words if words.is_file() else bundled("specs") / WORDS).read_text(encoding="utf-8"))
+    return found
+
+
+def provider_names(folder: Path) -> list[str]:
+    """The providers that a specs folder describes."""
+    return sorted(path.parent.name for path in folder.glob("*/openapi.yaml"))
+
+
+def load_providers(names: Sequence[str] = (), folders: Iterable[Path] = ()) -> dict[str, Provider]:
+    """Load providers by name (all of them by default) from the given specs folders and the bundled one.
+
+    Raises `SpecError` for unknown names and for anything wrong in their documents.
+    """
+    where = {name: folder for folder in (bundled("specs"), *folders) for name in provider_names(folder)}
+    problems: list[Problem] = []
+    found: dict[str, Provider] = {}
+    for name in names or where:
+        if name not in where:
+            raise SpecError([Problem("specs", "", f"there is no provider {name!r}{closest(name, where)}")])
+        try:
+            found[name] = compile_provider(read_documents(where[name]), name)
+        except SpecError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def collisions(providers: Iterable[tuple[str, Provider]]) -> list[str]:
+    """Pairs of paths of two providers, each mounted under its prefix, that one request could mean."""
+    rows = [(provider.name, prefix + path) for prefix, provider in providers for path in provider.paths()]
+    return [
+        f"{one} {path} and {other} {rival}"
+        for index, (one, path) in enumerate(rows)
+        for other, rival in rows[index + 1 :]
+        if one != other and overlap(path, rival)
+    ]

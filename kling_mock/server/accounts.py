@@ -1,0 +1,221 @@
+"""Accounts, their credentials, and who it is that calls."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from kling_mock.core import entropy as ids
+from kling_mock.core.model import Account, Pack, Request, Violation
+from kling_mock.core.provider import Operation, Provider, Scheme, Way
+from kling_mock.core.security import shown
+from kling_mock.core.tokens import Token, count_parts, mistimed, read_token, signed_with, wrong_shape
+from kling_mock.server.clocks import Clocks
+
+MOST_TOKENS = 4096
+MESSAGES = {
+    "missing": "there is no credential in the {header} header",
+    "malformed": "the credential in the {header} header is of no known form",
+    "algorithm": "the token is signed with an algorithm that is not accepted, or not at all",
+    "claims": "the token lacks a claim that is needed, or has one of the wrong type",
+    "unknown": "the credential belongs to no account",
+    "signature": "the token is signed with another secret than its account's",
+    "not-yet-valid": "the token is not valid yet",
+    "expired": "the token has expired",
+}
+
+Auth = Literal["registered", "any"]
+
+
+class Caller(Struct, frozen=True):
+    """Who calls: an account, nobody (where that is allowed), or somebody who could not prove it.
+
+    `claimed` is the account that the credential names, even if it does not prove it; `claims` are a token's.
+    """
+
+    account: Account | None = None
+    anonymous: bool = False
+    claimed: str | None = None
+    claims: Mapping[str, object] | None = None
+    violation: Violation | None = None
+
+
+class _Seen(Struct):
+    """A token that was seen before: when first (wall ms), what it says, and the secret that was found to have signed it."""
+
+    token: Token | None
+    first: int
+    verified_with: str | None = None
+
+
+class Accounts:
+    """The registered accounts of all providers. Registering and looking up cost O(1)."""
+
+    def __init__(self, providers: Iterable[Provider], clocks: Clocks, seed: str, auth: Auth = "registered") -> None:
+        self._providers = {provider.name: provider for provider in providers}
+        self._clocks, self._seed, self._auth = clocks, seed, auth
+        self._accounts: dict[str, Account] = {}
+        self._by_credential: dict[tuple[str, str, str], str] = {}
+        self._ordinals: Counter[str] = Counter()
+        self._tokens: OrderedDict[str, _Seen] = OrderedDict()
+        self._made = 0
+        self.defaults: dict[str, Account] = {}
+        for provider in self._providers.values():
+            credentials = {name: row.default for name, row in provider.credentials.items()}
+            self.defaults[provider.name] = self._add(provider, f"{provider.name}-default", credentials, provider.packs)
+
+    def _add(
+        self,
+        provider: Provider,
+        id_: str,
+        credentials: Mapping[str, str],
+        packs: tuple[Pack, ...],
+        slots: int | None = None,
+        scenario: str | None = None,
+    ) -> Account:
+        account = Account(id_, provider.name, credentials, self._clocks.now(), packs, slots, scenario)
+        self._accounts[id_] = account
+        for name, value in credentials.items():
+            self._by_credential[provider.name, name, value] = id_
+        return account
+
+    def register(
+        self, provider: Provider, packs: tuple[Pack, ...] | None, slots: int | None, scenario: str | None
+    ) -> Account:
+        """A new account with fresh credentials; the provider's packs unless others are given."""
+        self._made += 1
+        source = ids.seed(self._seed, "account", self._made)
+        id_ = f"{provider.name}-{ids.draw('{hex:12}', source, 'id')}"
+        credentials = {name: ids.draw(row.new, source, name) for name, row in provider.credentials.items()}
+        return self._add(provider, id_, credentials, provider.packs if packs is None else packs, slots, scenario)
+
+    def get(self, id_: str) -> Account | None:
+        """An account by id."""
+        return self._accounts.get(id_)
+
+    def all(self) -> list[Account]:
+        """Every account, in the order of their making."""
+        return list(self._accounts.values())
+
+    def entropy(self, account: str) -> str:
+        """Fresh entropy for the account's next request: f(seed, account, ordinal)."""
+        self._ordinals[account] += 1
+        return ids.seed(self._seed, account, self._ordinals[account])
+
+    def reset(self, account: str | None) -> None:
+        """Start counting requests anew."""
+        if account is None:
+            self._ordinals.clear()
+        else:
+            self._ordinals.pop(account, None)
+
+    def identify(self, provider: Provider, operation: Operation, request: Request) -> Caller:
+        """Who makes this request, by the operation's security."""
+        refusals = []
+        for alternative in operation.security:
+            for scheme in alternative:
+                credential = shown(scheme, request.headers)
+                if credential is not None:
+                    caller = self._judge(provider, scheme, credential)
+                    if caller.account:
+                        return caller
+                    refusals.append(caller)
+        if refusals:
+            return refusals[0]
+        if not operation.security or () in operation.security:
+            return Caller(anonymous=True)
+        return _refused(operation.security[0][0], "missing")
+
+    def _judge(self, provider: Provider, scheme: Scheme, credential: str) -> Caller:
+        found = _refused(scheme, "malformed", parts=count_parts(credential))
+        if not credential:
+            return found
+        for way in scheme.ways:
+            caller = (
+                self._by_jwt(provider, scheme, way, credential)
+                if way.jwt
+                else self._static(provider, scheme, way, credential)
+            )
+            if caller is not None:
+                if caller.account:
+                    return caller
+                found = caller
+        return found
+
+    def _static(self, provider: Provider, scheme: Scheme, way: Way, credential: str) -> Caller | None:
+        id_ = self._by_credential.get((provider.name, way.credential, credential))
+        if id_:
+            return Caller(self._accounts[id_], claimed=id_)
+        if way.pattern and not re.search(way.pattern, credential):
+            return None
+        if self._auth == "any" and count_parts(credential) != 3:
+            return self._welcome(provider, way.credential, credential)
+        # Where a token could be meant, only the last way knows what is wrong with a text that is neither.
+        return _refused(scheme, "unknown") if len(scheme.ways) == 1 else None
+
+    def _welcome(self, provider: Provider, name: str, value: str) -> Caller:
+        """Under --auth any, whoever shows a well-formed credential has the account of that credential."""
+        id_ = self._by_credential.get((provider.name, name, value))
+        if id_ is None:
+            id_ = f"{provider.name}-{ids.seed(name, value)[:12]}"
+            self._add(provider, id_, {name: value}, provider.packs)
+        return Caller(self._accounts[id_], claimed=id_)
+
+    def _by_jwt(self, provider: Provider, scheme: Scheme, way: Way, credential: str) -> Caller | None:
+        assert way.jwt is not None
+        seen = self._seen(credential)
+        if seen.token is None:
+            return None
+        token = seen.token
+        if reason := wrong_shape(token, way.jwt):
+            return _refused(scheme, reason)
+        issuer = str(token.claims["iss"]) if "iss" in token.claims else ""
+        id_ = self._by_credential.get((provider.name, way.jwt.issuer, issuer))
+        if id_ is None:
+            if self._auth == "registered":
+                return _refused(scheme, "unknown", claims=token.claims)
+            id_ = self._welcome(provider, way.jwt.issuer, issuer).claimed
+        assert id_ is not None
+        account = self._accounts[id_]
+        secret = account.credentials.get(way.jwt.secret)
+        if secret is not None and self._auth == "registered" and seen.verified_with != secret:
+            if not signed_with(token, secret):
+                return _refused(scheme, "signature", claimed=id_, claims=token.claims)
+            seen.verified_with = secret
+        wall = self._clocks.wall()
+        elapsed = self._clocks.at(id_, wall) - self._clocks.at(id_, seen.first)
+        reason = mistimed(token, way.jwt, wall, seen.first, lambda a, b: self._clocks.paced(id_, a, b), elapsed)
+        if reason:
+            return _refused(scheme, reason, claimed=id_, claims=token.claims)
+        return Caller(account, claimed=id_, claims=token.claims)
+
+    def _seen(self, credential: str) -> _Seen:
+        """The token, taken apart once: verified tokens are cached by their text."""
+        seen = self._tokens.get(credential)
+        if seen is None:
+            seen = self._tokens[credential] = _Seen(read_token(credential), self._clocks.wall())
+            if len(self._tokens) > MOST_TOKENS:
+                self._tokens.popitem(last=False)
+        return seen
+
+
+def _refused(
+    scheme: Scheme,
+    reason: str,
+    parts: int | None = None,
+    claimed: str | None = None,
+    claims: Mapping[str, object] | None = None,
+) -> Caller:
+    values = {"field": scheme.header, "value": ""} | ({} if parts is None else {"parts": parts})
+    violation = Violation(
+        rule=f"mock/token.{reason}",
+        pointer=f"header/{scheme.header}",
+        message=MESSAGES[reason].format(header=scheme.header),
+        situation=f"token.{reason}",
+        values=values,
+    )
+    return Caller(claimed=claimed, claims=claims, violation=violation)

@@ -1,0 +1,1 @@
+"""Pre-rendered videos (`render.py` makes them); a package so that the script can be run by name."""

@@ -1,0 +1,71 @@
+"""One account's ledger in memory: dated lines, folded into totals as their time comes.
+
+An append costs O(log n) in the lines not yet due, reading the totals O(1) beside what has come due since; time never
+goes back, so what is folded stays folded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+from heapq import heappop, heappush
+from itertools import count
+
+from kling_mock.core.model import Balance, Entry, Pack
+
+ZERO = Decimal(0)
+
+
+class Ledger:
+    """Dated lines of one account. All times are the account's virtual ms."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._waiting: list[tuple[int, int, Entry]] = []
+        self._withdrawn: set[int] = set()
+        self._order = count()
+        self._reserved: dict[str, Decimal] = defaultdict(lambda: ZERO)
+        self._spent: dict[str, Decimal] = defaultdict(lambda: ZERO)
+        self._slots = ZERO
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Add lines, due now or later."""
+        for entry in entries:
+            heappush(self._waiting, (entry.at, next(self._order), entry))
+
+    def withdraw(self, task: str, now: int) -> None:
+        """Take back the lines of a task that are dated after `now`. O(lines not yet due)."""
+        for at, order, entry in self._waiting:
+            if entry.task == task and at > now:
+                self._withdrawn.add(order)
+
+    def fold(self, now: int) -> None:
+        """Count every line that has come due."""
+        while self._waiting and self._waiting[0][0] <= now:
+            _, order, entry = heappop(self._waiting)
+            if order in self._withdrawn:
+                self._withdrawn.remove(order)
+            else:
+                self._count(entry)
+
+    def _count(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        if entry.of == "slots":
+            self._slots += entry.amount
+        elif entry.of == "reserve":
+            self._reserved[entry.pack] += entry.amount
+        else:
+            self._reserved[entry.pack] -= entry.amount
+            if entry.of == "settle":
+                self._spent[entry.pack] += entry.amount
+
+    def balances(self, packs: Iterable[Pack], now: int) -> tuple[Balance, ...]:
+        """What each pack holds at `now`."""
+        self.fold(now)
+        return tuple(Balance(pack, self._reserved[pack.type], self._spent[pack.type]) for pack in packs)
+
+    def open_slots(self, now: int) -> int:
+        """How many slots the account's open tasks take at `now`."""
+        self.fold(now)
+        return int(self._slots)
