@@ -1,0 +1,8 @@
+"""The fake Kling: a spec-driven mock server and contract-test kit for Kling AI's video API and its gateways."""
+
+from kling_mock.core.problems import Problem, SpecError
+from kling_mock.core.provider import Provider
+from kling_mock.loading import load_providers
+
+__version__ = "0.1.0"
+__all__ = ["Problem", "Provider", "SpecError", "__version__", "load_providers"]

@@ -23,7 +23,7 @@ from kling_mock.core.routes import overlap
 from kling_mock.core.words import WORDS
 
 try:
-    from yaml.cyaml import CParser as _Parser
+    from yaml._yaml import CParser as _Parser
 except ImportError:  # pragma: no cover - PyYAML built without libyaml: slower, the same result
     _Parser = None  # type: ignore[assignment,misc]
 
@@ -41,7 +41,7 @@ class _Constructor(yaml.constructor.SafeConstructor):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is no string", key_node.start_mark
@@ -49,7 +49,7 @@ class _Constructor(yaml.constructor.SafeConstructor):
             if key in seen or key == "<<":
                 problem = "merge keys are not JSON" if key == "<<" else f"the key {key!r} is there twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            seen[key] = self.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
+            seen[key] = self.construct_object(value_node, deep=True)
         return seen
 
 
@@ -64,7 +64,7 @@ for _tag, _pattern, _first in (
     ("int", f"^{_NUMBER}$", "-0123456789"),
     ("float", rf"^{_NUMBER}(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$", "-0123456789"),
 ):
-    _Resolver.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))  # type: ignore[no-untyped-call]
+    _Resolver.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
 def _loader() -> type[Any]:
@@ -80,8 +80,8 @@ def _loader() -> type[Any]:
 
     def init_c(self: Any, stream: Any) -> None:
         _Parser.__init__(self, stream)
-        _Constructor.__init__(self)  # type: ignore[no-untyped-call]
-        _Resolver.__init__(self)  # type: ignore[no-untyped-call]
+        _Constructor.__init__(self)
+        _Resolver.__init__(self)
 
     return type("JsonYamlLoader", (_Parser, _Constructor, _Resolver), {"__init__": init_c})
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from kling_mock.core.documents import Documents, Place
 from kling_mock.core.errors import compile_errors
-from kling_mock.core.lifecycle import compile_lifecycle
+from kling_mock.core.lifecycle import Lifecycle, compile_lifecycle
 from kling_mock.core.model import Pack
 from kling_mock.core.operations import compile_operation
-from kling_mock.core.problems import Problem, SpecError
+from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Credential, FactRule, Operation, Provider, Scheme
 from kling_mock.core.routes import Routes
 from kling_mock.core.scenarios import compile_scenarios
@@ -53,12 +53,15 @@ class _Compiler:
     def provider(self) -> Provider:
         root = self.root
         variants = tuple(root.node.get("x-mock-variants", ["default"]))
-        schemes = self._try(compile_schemes, root, {})
+        none: dict[str, Scheme] = {}
+        schemes = self._try(compile_schemes, root, none)
         lifecycle = self._try(compile_lifecycle, root.get("x-mock-lifecycle"), None)
         errors = self._try(compile_errors, root.get("x-mock-errors"), None)
         facts = self._rules()
         operations = self._operations(schemes, variants)
         scenarios = {}
+        if lifecycle:
+            self._check_states(operations, lifecycle)
         if lifecycle and errors:
             scenarios = compile_scenarios(root.get("x-mock-scenarios"), lifecycle, errors, self.problems)
         if self.problems or lifecycle is None or errors is None:
@@ -74,7 +77,7 @@ class _Compiler:
             credentials=credentials,
             packs=_packs(root),
             variants=variants,
-            request_id=root.node.get("x-mock-request-id", "{uuid}"),
+            request_ids=root.node.get("x-mock-request-id", "{uuid}"),
             lifecycle=lifecycle,
             scenarios=scenarios,
             errors=errors,
@@ -84,6 +87,16 @@ class _Compiler:
             digest=digest(self.documents, self.name),
             evidence=count_evidence(self.documents, self.name),
         )
+
+    def _check_states(self, operations: Mapping[str, Operation], lifecycle: Lifecycle) -> None:
+        """Operations may only speak of states that the lifecycle has."""
+        for operation in operations.values():
+            named = {state for words in operation.replies for state in words.states or ()}
+            if operation.task and operation.task.to:
+                named.add(operation.task.to)
+            for state in sorted(named - set(lifecycle.states)):
+                place = self.root.get("paths").get(operation.path).get(operation.method.lower())
+                self.problems.append(place.problem(f"unknown state {state!r}{closest(state, lifecycle.states)}"))
 
     def _try(self, compile_: Callable[[Place], T], place: Place, fallback: T) -> T:
         try:
@@ -102,8 +115,8 @@ class _Compiler:
                 self.schemas.rules[f"{schema.file}#{schema.at}"] = rule
             else:
                 fact = place.get("fact")
-                schema = self.schemas.compile(fact.get("schema"), id_)
-                found.append(FactRule(rule, frozenset(fact.get("of").node), schema))
+                compiled = self.schemas.compile(fact.get("schema"), id_)
+                found.append(FactRule(rule, frozenset(fact.get("of").node), compiled))
         return tuple(found)
 
     def _operations(self, schemes: Mapping[str, Scheme], variants: tuple[str, ...]) -> dict[str, Operation]:

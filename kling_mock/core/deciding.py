@@ -31,7 +31,7 @@ from kling_mock.core.model import (
     Violation,
     Withdraw,
 )
-from kling_mock.core.provider import Answer, Provider, Scenario, spoken
+from kling_mock.core.provider import Answer, Provider, Scenario
 
 EXTENSIONS = {"video": "mp4", "image": "png"}
 
@@ -57,7 +57,7 @@ class _Step:
         self.judgement, self.found, self.now, self.entropy, self.media = judgement, found, now, entropy, media
         self.provider: Provider = judgement.call.provider
         self.account = judgement.call.account.id if judgement.call.account else ""
-        request = {**judgement.scope["request"], "id": ids.draw(self.provider.request_id, entropy, "request")}
+        request = {**judgement.scope["request"], "id": ids.draw(self.provider.request_ids, entropy, "request")}
         self.scope: dict[str, Any] = {**judgement.scope, "request": request, "now": now}
 
     def scenario(self) -> Scenario | None:
@@ -147,7 +147,9 @@ class _Step:
         scope = {**self.scope, "variant": variant}
         if task and view:
             scope |= {"task": speak(self.provider, task, view), "state": view.words, "view": view}
-        return Reply(operation.status, operation.replies[variant](scope))
+        state = view.state if view else None
+        words = next((r for r in operation.replies if r.states is None or state in r.states), operation.replies[0])
+        return Reply(words.status, words.bodies[variant](scope))
 
 
 def stored(situation: str, message: str, value: str) -> Violation:
@@ -165,7 +167,7 @@ class _Spoken(dict[str, Any]):
 
 def speak(provider: Provider, task: Task, view: View) -> _Spoken:
     """A task as replies show it. `results` is empty until it has succeeded, `reason` until it has failed."""
-    spoken = _Spoken(
+    shown = _Spoken(
         id=task.id,
         kind=task.kind,
         alias=task.alias,
@@ -179,7 +181,7 @@ def speak(provider: Provider, task: Task, view: View) -> _Spoken:
         operation=task.operation,
         media=f"{task.media}/{provider.name}/{task.id}",
     )
-    return _Spoken((name, value) for name, value in spoken.items() if value is not None)
+    return _Spoken((name, value) for name, value in shown.items() if value is not None)
 
 
 def results(task: Task) -> list[dict[str, Any]]:
@@ -278,7 +280,8 @@ def _query(step: _Step) -> Decision:
 
 def _unknown(step: _Step) -> Decision:
     operation = step.judgement.operation
-    assert operation.task is not None and operation.task.find is not None
+    assert operation.task is not None
+    assert operation.task.find is not None
     violation = stored("task.unknown", "the account has no such task", str(operation.task.find(step.scope)))
     return Decision(step.provider.refuse(violation, step.scope), violations=(violation,))
 

@@ -6,7 +6,7 @@ the validator, from a registry; everything else is resolved here, once, while a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from posixpath import dirname, join, normpath
 from typing import Any
@@ -22,7 +22,7 @@ def escape(token: str | int) -> str:
     return str(token).replace("~", "~0").replace("/", "~1")
 
 
-def pointer(tokens: Iterator[str | int] | list[str | int] | tuple[str | int, ...]) -> str:
+def pointer(tokens: Iterable[str | int]) -> str:
     """Join reference tokens to a JSON pointer: `["a", 0]` gives "/a/0"; nothing gives ""."""
     return "".join("/" + escape(token) for token in tokens)
 

@@ -45,8 +45,9 @@ SITUATIONS: Mapping[str, str] = {
 }
 STAGES = tuple(dict.fromkeys(situation.partition(".")[0] for situation in SITUATIONS))
 KEYWORDS = frozenset(
-    """type enum const required properties additionalProperties items minItems maxItems uniqueItems minLength maxLength
-    pattern minimum maximum exclusiveMinimum exclusiveMaximum multipleOf anyOf oneOf allOf not if""".split()
+    {"type", "enum", "const", "required", "additionalProperties", "minItems", "maxItems", "uniqueItems"}
+    | {"minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+    | {"multipleOf", "anyOf", "oneOf", "not"}
 )
 SPECIAL = frozenset({"status", "envelope", "headers", "evidence"})
 

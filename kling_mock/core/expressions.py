@@ -33,7 +33,20 @@ Scope = Mapping[str, Any]
 Expression = Callable[[Scope], Any]
 
 ROOTS = frozenset(
-    "request task state parameters item error violation page account packs token now media variant".split()
+    {
+        "request",
+        "task",
+        "state",
+        "parameters",
+        "item",
+        "error",
+        "violation",
+        "page",
+        "account",
+        "packs",
+        "now",
+        "variant",
+    }
 )
 SINGLE = re.compile(r"\{(\$[^{}]*)\}")
 NAME = re.compile(r"\$([a-z]+)((?:\.[A-Za-z0-9_-]+)*)(?:#(/.*)?)?$")
@@ -110,16 +123,16 @@ def _lookup(value: Any, name: str) -> Any:
 
 def point(value: Any, path: list[str]) -> Any:
     """Follow reference tokens into a document; "*" collects from every item of an array (absent ones left out)."""
-    for index, token in enumerate(path):
-        if token == "*":
+    for index, step in enumerate(path):
+        if step == "*":
             if not isinstance(value, list):
                 return ABSENT
             inner = [point(item, path[index + 1 :]) for item in value]
             return [item for item in inner if item is not ABSENT]
-        if isinstance(value, Mapping) and token in value:
-            value = value[token]
-        elif isinstance(value, list) and token.isdigit() and int(token) < len(value):
-            value = value[int(token)]
+        if isinstance(value, Mapping) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
         else:
             return ABSENT
     return value

@@ -18,7 +18,7 @@ from kling_mock.core.expressions import ABSENT, Scope
 from kling_mock.core.model import Account, Page, Quote, Reads, Request, Result, Upload, Violation
 from kling_mock.core.pricing import quote
 from kling_mock.core.problems import closest
-from kling_mock.core.provider import Operation, Provider
+from kling_mock.core.provider import Body, Operation, Provider
 from kling_mock.core.reading import convert
 from kling_mock.core.scenarios import marked
 from kling_mock.core.schemas import unknown_keys
@@ -31,12 +31,17 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 
 class Call(Struct, frozen=True):
-    """A request on its way to be judged: routed, its caller identified, its body decoded, as far as each went well."""
+    """A request on its way to be judged: routed, its caller identified, its body decoded, as far as each went well.
+
+    `preferences` are the server's and the account's; those of the request's Prefer header go before them.
+    """
 
     provider: Provider
     request: Request
     operation: Operation | None = None
     path: Mapping[str, str] = field(default_factory=dict)
+    mount: str = ""
+    preferences: Mapping[str, str] = field(default_factory=dict)
     account: Account | None = None
     anonymous: bool = False
     document: Any = ABSENT
@@ -99,9 +104,8 @@ def _spread(
 def judge(call: Call, facts: Facts) -> Judgement:
     """Judge a call: every violation that can be found without the store, what the job is and what it costs."""
     request, provider = call.request, call.provider
-    wanted = preferences(request.headers)
-    own = call.account.variant if call.account else None
-    variant = provider.variant(wanted.get("variant") or own)
+    wanted = {**call.preferences, **preferences(request.headers)}
+    variant = provider.variant(wanted.get("variant"))
     scope: dict[str, Any] = {"request": _spoken(call), "account": call.account, "variant": variant}
     if call.operation is None:
         return Judgement(call, scope, call.violations, variant=variant)
@@ -119,10 +123,11 @@ def _spoken(call: Call) -> dict[str, Any]:
     """The request as expressions speak of it."""
     request = call.request
     query = dict(parse_qsl(request.query, keep_blank_values=True))
-    url = f"{request.scheme}://{request.host}{request.path}"
+    origin = f"{request.scheme}://{request.host}"
     return {
         "method": request.method,
-        "url": url,
+        "url": origin + request.path,
+        "base": origin + call.mount,
         "target": request.path,
         "path": dict(call.path),
         "query": query,
@@ -175,7 +180,7 @@ def _body(call: Call, spoken: dict[str, Any]) -> list[Violation]:
     return found
 
 
-def body_for(operation: Operation, content_type: str) -> Any:
+def body_for(operation: Operation, content_type: str) -> Body | None:
     """The body that takes this content type; one without a content type is taken as the operation's first."""
     media_type = content_type.partition(";")[0].strip().lower()
     if not media_type:
@@ -207,12 +212,11 @@ def _job(operation: Operation, scope: Scope) -> dict[str, Any]:
 def _scenario(
     call: Call, wanted: Mapping[str, str], job: Mapping[str, Any], scope: Scope, violations: list[Violation]
 ) -> str | None:
-    """The scenario asked for: by Prefer, by a marker in the prompt or the alias, by the account; unknown is a warning."""
+    """The scenario asked for: by a marker in prompt or alias, by Prefer, by the account; unknown is a warning."""
     assert call.operation is not None
     task = call.operation.task
     alias = task.alias(scope) if task and task.alias else ABSENT
-    own = call.account.scenario if call.account else None
-    name = wanted.get("scenario") or marked(job.get("prompt", "")) or marked(alias) or own
+    name = marked(job.get("prompt", "")) or marked(alias) or wanted.get("scenario")
     known = call.provider.scenarios
     if name is None or name in known:
         return name
@@ -270,7 +274,7 @@ def reads(judgement: Judgement) -> Reads:
     if operation.role == "create" and task:
         alias = task.alias(scope) if task.alias else ABSENT
         parents = tuple(str(parent(scope)) for parent in task.parents if parent(scope) is not ABSENT)
-        return Reads(parents, alias or None, balances=True, counter=counter)
+        return Reads(parents, alias if isinstance(alias, str) and alias else None, balances=True, counter=counter)
     if operation.role == "list" and page:
         return Reads(page=Page(page.kind(scope), page.number(scope), page.size(scope)), counter=counter)
     if task and task.find:

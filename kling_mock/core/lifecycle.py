@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -41,7 +42,7 @@ class Lifecycle(Struct, frozen=True):
 
     def legal(self, path: Sequence[str]) -> bool:
         """Whether a task may walk this path from the first state to an end."""
-        steps = zip(path, path[1:], strict=False)
+        steps = pairwise(path)
         starts = bool(path) and path[0] == self.usual[0]
         return starts and all(after in self.states[before].then for before, after in steps) and self.ended(path[-1])
 
@@ -125,7 +126,7 @@ def _reachable(lifecycle: Lifecycle) -> set[str]:
 
 
 def _latency(place: Place, states: Mapping[str, State]) -> dict[str, Latency]:
-    profiles = {}
+    profiles: dict[str, Latency] = {}
     for name, profile in place.items():
         rows = {key: value for key, value in profile.items() if key != "evidence"}
         for state, row in rows.items():

@@ -184,7 +184,6 @@ class Account(Struct, frozen=True):
     packs: tuple[Pack, ...] = ()
     slots: int | None = None
     scenario: str | None = None
-    variant: str | None = None
 
 
 # What a decision may ask of the store: the closed sets of reads and effects.

@@ -12,7 +12,17 @@ from kling_mock.core.entropy import check_pattern
 from kling_mock.core.expressions import Expression, ExpressionError, compile_expression
 from kling_mock.core.pricing import compile_prices
 from kling_mock.core.problems import closest
-from kling_mock.core.provider import Body, Operation, PacksWords, PageWords, Parameter, ResultWords, Scheme, TaskWords
+from kling_mock.core.provider import (
+    Body,
+    Operation,
+    PacksWords,
+    PageWords,
+    Parameter,
+    ReplyWords,
+    ResultWords,
+    Scheme,
+    TaskWords,
+)
 from kling_mock.core.reading import compile_reader
 from kling_mock.core.schemas import Schemas
 from kling_mock.core.security import required
@@ -36,7 +46,6 @@ def compile_operation(
     if not isinstance(id_, str):
         raise place.error("an operation needs an operationId")
     job = _job(item, place)
-    status, replies = _replies(place, variants)
     role = place.node["x-mock-role"]
     if role == "balance" and "x-mock-packs" not in place.node:
         raise place.error("an operation of the role 'balance' needs x-mock-packs")
@@ -55,8 +64,7 @@ def compile_operation(
         parameters=_parameters(item, place, schemas, id_),
         bodies=_bodies(place, schemas, id_),
         body_required=bool(place.get("requestBody").get("required", False).node),
-        status=status,
-        replies=replies,
+        replies=_replies(place, variants),
         job=job,
         images=_images(item, place),
         task=_task(place.get("x-mock-task"), variants) if "x-mock-task" in place.node else None,
@@ -98,23 +106,31 @@ def _bodies(place: Place, schemas: Schemas, id_: str) -> dict[str, Body]:
     return found
 
 
-def _replies(place: Place, variants: tuple[str, ...]) -> tuple[int, dict[str, Template]]:
-    """The success status and its body by variant."""
+def _replies(place: Place, variants: tuple[str, ...]) -> tuple[ReplyWords, ...]:
+    """The 2xx responses that have a body, in the order of the document."""
+    found = []
     for status, response in place.get("responses").items():
-        if not status.startswith("2"):
-            continue
         for _, media in response.get("content").items():
-            if "x-mock-body" in media.node:
-                body = compile_template(media.get("x-mock-body"))
-                return int(status), dict.fromkeys(variants, body)
-            bodies = media.get("x-mock-bodies")
-            for name, body_ in bodies.items():
-                if name not in variants:
-                    raise body_.error(f"unknown variant {name!r}{closest(name, variants)}")
-            if missing := [name for name in variants if name not in (bodies.node or {})]:
-                raise media.error(f"needs x-mock-body, or x-mock-bodies for each variant; missing {', '.join(missing)}")
-            return int(status), {name: compile_template(body_) for name, body_ in bodies.items()}
-    raise place.get("responses").error("has no 2xx response with a body")
+            if status.startswith("2"):
+                states = response.get("x-mock-when").get("state").node
+                found.append(
+                    ReplyWords(int(status), frozenset(states) if states else None, _by_variant(media, variants))
+                )
+    if not found:
+        raise place.get("responses").error("has no 2xx response with a body")
+    return tuple(found)
+
+
+def _by_variant(media: Place, variants: tuple[str, ...]) -> dict[str, Template]:
+    if "x-mock-body" in media.node:
+        return dict.fromkeys(variants, compile_template(media.get("x-mock-body")))
+    bodies = media.get("x-mock-bodies")
+    for name, body in bodies.items():
+        if name not in variants:
+            raise body.error(f"unknown variant {name!r}{closest(name, variants)}")
+    if missing := [name for name in variants if name not in (bodies.node or {})]:
+        raise media.error(f"needs x-mock-body, or x-mock-bodies for each variant; missing {', '.join(missing)}")
+    return {name: compile_template(body) for name, body in bodies.items()}
 
 
 def _job(item: Place, place: Place) -> dict[str, Expression]:

@@ -88,6 +88,15 @@ class ResultWords:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyWords:
+    """One 2xx response: its status, the states that it is for (None: any), and its body by variant."""
+
+    status: int
+    states: frozenset[str] | None
+    bodies: Mapping[str, Template]
+
+
+@dataclass(frozen=True, slots=True)
 class PageWords:
     """Which page of which kind a list shows."""
 
@@ -118,8 +127,7 @@ class Operation:
     parameters: tuple[Parameter, ...]
     bodies: Mapping[str, Body]
     body_required: bool
-    status: int
-    replies: Mapping[str, Template]
+    replies: tuple[ReplyWords, ...]
     job: Mapping[str, Expression]
     images: Mapping[str, tuple[str, ...]]
     task: TaskWords | None = None
@@ -184,7 +192,7 @@ class Provider:
     credentials: Mapping[str, Credential]
     packs: tuple[Pack, ...]
     variants: tuple[str, ...]
-    request_id: str
+    request_ids: str
     lifecycle: Lifecycle
     scenarios: Mapping[str, Scenario]
     errors: ErrorTable

@@ -24,7 +24,7 @@ def overlap(one: str, other: str) -> bool:
 
 
 class Routes(Generic[T]):
-    """Templates to targets. A look-up costs one step per segment for literal paths, however many templates there are."""
+    """Templates to targets. A look-up costs a step per segment, however many templates there are."""
 
     def __init__(self, targets: Iterable[tuple[str, T]], trailing_slash: bool = False) -> None:
         self._tree: dict[str, object] = {}

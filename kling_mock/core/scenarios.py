@@ -70,7 +70,7 @@ def _answer(place: Place, errors: ErrorTable) -> Answer:
     error = node.get("error")
     if error is not None and error not in errors.catalogue:
         raise place.get("error").error(f"no error {error!r} in the catalogue{closest(error, errors.catalogue)}")
-    roles = [node["on"]] if isinstance(node["on"], str) else node["on"]
+    roles = [node["call"]] if isinstance(node["call"], str) else node["call"]
     return Answer(frozenset(roles), node.get("when", "after"), node.get("times"), error, _delivery(node))
 
 

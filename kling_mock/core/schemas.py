@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote, unquote
 
 import jsonschema_rs
 from jsonschema_rs import ValidationError, Validator
@@ -20,6 +21,7 @@ from kling_mock.core.problems import closest
 
 ACCEPTED, DOCUMENTED = "accepted:///", "documented:///"
 SHOWN = 120
+SAFE = "/~!$&()*+,;=:@"  # what may stand in a URI's fragment, beside letters and digits
 
 MESSAGES: Mapping[str, str] = {
     "enum": "should be one of {limit}; is {shown}",
@@ -86,7 +88,7 @@ class Schemas:
 
     def compile(self, place: Place, subject: str) -> Schema:
         """Compile the schema at `place`; `subject` (an operationId) starts the ids of its plain keywords."""
-        reference = f"{place.file}#{place.at}"
+        reference = f"{place.file}#{quote(place.at, safe=SAFE)}"
         try:
             accepts = jsonschema_rs.Draft202012Validator({"$ref": ACCEPTED + reference}, registry=self._accepted)
             wants = jsonschema_rs.Draft202012Validator({"$ref": DOCUMENTED + reference}, registry=self._documented)
@@ -96,7 +98,7 @@ class Schemas:
 
     def at(self, location: str) -> tuple[str, Any]:
         """The "file#pointer" of an absolute keyword location, and the node there in the document as written."""
-        reference = location.partition(":///")[2]
+        reference = unquote(location.partition(":///")[2])
         file, _, path = reference.partition("#")
         node = self.documents.get(file)
         for token in tokens(path):
@@ -140,13 +142,10 @@ class Schema:
 
     def violations(self, value: Any, stage: str, prefix: str = "") -> list[Violation]:
         """Everything wrong with `value`, in document order; `prefix` stands before each pointer."""
-        if self._wants.is_valid(value):
-            # Documented is not always accepted too: a schema may accept less than its x-mock-documented says.
-            if self._accepts.is_valid(value):
-                return []
-        refused = [] if self._accepts.is_valid(value) else self._found(self._accepts, value, stage, prefix, "refused")
+        accepted, wanted = self._accepts.is_valid(value), self._wants.is_valid(value)
+        refused = [] if accepted else self._found(self._accepts, value, stage, prefix, "refused")
+        warned = [] if wanted else self._found(self._wants, value, stage, prefix, "warning")
         known = {violation.pointer for violation in refused}
-        warned = [] if self._wants.is_valid(value) else self._found(self._wants, value, stage, prefix, "warning")
         return refused + [v for v in warned if not any(_covers(at, v.pointer) for at in known)]
 
     def _found(self, validator: Validator, value: Any, stage: str, prefix: str, severity: Severity) -> list[Violation]:
@@ -171,7 +170,10 @@ class Schema:
             message=_message(keyword, limit, value),
             severity=severity,
             situation=f"{stage}.{keyword}" if severity == "refused" else "",
-            values={**_values([str(t) for t in path] or [prefix.rpartition("/")[2]], value), "limit": text(limit)[:200]},
+            values={
+                **_values([str(t) for t in path] or [prefix.rpartition("/")[2]], value),
+                "limit": text(limit)[:200],
+            },
         )
 
     def _rule(self, reference: str) -> Rule | None:

@@ -64,6 +64,7 @@ def _spots(root: Place) -> Iterator[tuple[str, Place]]:
             if method in METHODS:
                 yield "operation", operation
                 for _, response in operation.get("responses").items():
+                    yield "response", response
                     for _, media in response.get("content").items():
                         yield "mediaType", media
 

@@ -45,7 +45,7 @@ class Caller(Struct, frozen=True):
 
 
 class _Seen(Struct):
-    """A token that was seen before: when first (wall ms), what it says, and the secret that was found to have signed it."""
+    """A token that was seen before: what it says, when first (wall ms), and the secret found to have signed it."""
 
     token: Token | None
     first: int

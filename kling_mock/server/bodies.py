@@ -38,11 +38,13 @@ def decode(operation: Operation, request: Request) -> Decoded:
         return Decoded()
     content_type = request.headers.get("content-type", "")
     body = body_for(operation, content_type)
-    if body is None and (request.body or operation.body_required):
+    if not request.body and not operation.body_required:
+        return Decoded()
+    if body is None:
         accepted = ", ".join(operation.bodies)
-        return _wrong("media-type", f"the content type should be {accepted}; is {content_type[:60] or 'missing'}")
+        return _wrong("media-type", f"the content type should be {accepted}; is {content_type[:60]}")
     if not request.body:
-        return _wrong("syntax", "a body is required") if operation.body_required else Decoded()
+        return _wrong("syntax", "a body is required")
     if body.media_type in FORMS:
         return _form(request, body.reader)
     try:
@@ -58,7 +60,13 @@ def _form(request: Request, reader: Reader) -> Decoded:
     from werkzeug.http import parse_options_header
 
     media_type, options = parse_options_header(request.headers["content-type"])
-    parser = FormDataParser(max_form_memory_size=len(request.body) + 1, max_form_parts=MOST_PARTS, silent=False)
+    parser = FormDataParser(
+        # The body is in memory already: spooling a part to a temporary file would only cost a file handle.
+        stream_factory=lambda *_args, **_words: BytesIO(),
+        max_form_memory_size=len(request.body) + 1,
+        max_form_parts=MOST_PARTS,
+        silent=False,
+    )
     try:
         _, form, files = parser.parse(BytesIO(request.body), media_type, len(request.body), options)
     except (ValueError, HTTPException) as error:

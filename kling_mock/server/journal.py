@@ -14,7 +14,7 @@ from kling_mock.core.judging import lightened
 from kling_mock.core.model import Reply, Request, Violation
 
 HEADERS = frozenset(
-    "accept accept-encoding accept-language cache-control content-length content-type host prefer user-agent".split()
+    {"accept", "cache-control", "content-length", "content-type", "host", "idempotency-key", "prefer", "user-agent"}
 )
 SECRET = re.compile(r"eyJ[\w-]{5,}\.[\w-]*\.[\w-]*|\bsk-[\w-]{8,}|(?i:\bbearer\s+[\w.~+/-]{8,}=*)")
 MOST = 10_000

@@ -17,25 +17,25 @@ from msgspec.structs import replace
 
 from kling_mock.core import entropy as ids
 from kling_mock.core.deciding import decide
-from kling_mock.core.judging import Call, Facts, Judgement, images, judge, reads
+from kling_mock.core.judging import Call, Facts, images, judge, reads
 from kling_mock.core.model import Decision, Reply, Request, Violation, Wire
 from kling_mock.core.problems import closest
-from kling_mock.core.provider import Operation, Provider
-from kling_mock.core.routes import segments
+from kling_mock.core.provider import Provider
 from kling_mock.server.accounts import Accounts, Auth, Caller
 from kling_mock.server.bodies import decode
 from kling_mock.server.clocks import Clocks, wall_ms
 from kling_mock.server.journal import Journal, hidden, listed
+from kling_mock.server.routing import Router
 from kling_mock.server.store import MemoryStore
 
 log = logging.getLogger("kling_mock")
 MEDIA = "/_mock/media"
 HINTS = {
     "missing": "send the credential that `kling-mock env` prints",
-    "malformed": "send the credential that `kling-mock env` prints, in the form that the document's security scheme says",
+    "malformed": "send the credential that `kling-mock env` prints, in the form that the security scheme says",
     "algorithm": "sign with HS256; `kling-mock token` makes such a token",
     "claims": "a token needs iss (text), exp and nbf (seconds since 1970); `kling-mock token` makes one",
-    "unknown": "only registered credentials are known here (`kling-mock env`); `kling-mock serve --auth any` takes every one",
+    "unknown": "only registered credentials are taken (see `kling-mock env`), unless it serves with --auth any",
     "signature": "sign with the secret of the same account; `kling-mock env` prints the default one",
     "not-yet-valid": "nbf lies in the future by this machine's clock",
     "expired": "sign anew; times are judged by the account's clock (GET /_mock/clock)",
@@ -78,8 +78,7 @@ class Mock:
         self.store = MemoryStore()
         self.journal = Journal()
         self._check_options()
-        self._hosts = {host: provider for provider in self.providers.values() for host in provider.hosts}
-        self._fallback = next((p for p in self.providers.values() if p.default), next(iter(self.providers.values())))
+        self.router = Router(self.providers, self.options.mounts)
 
     def _check_options(self) -> None:
         for words, known in ((self.options.variants, "variants"), (self.options.mounts, "")):
@@ -89,6 +88,10 @@ class Mock:
                     raise ValueError(f"there is no provider {name!r} here{closest(name, self.providers)}")
                 if known and value not in provider.variants:
                     raise ValueError(f"{name} has no variant {value!r}{closest(value, provider.variants)}")
+        latency = self.options.latency
+        profiles = {profile for provider in self.providers.values() for profile in provider.lifecycle.latency}
+        if latency and latency not in profiles:
+            raise ValueError(f"there is no latency profile {latency!r}{closest(latency, profiles)}")
 
     def answer(self, request: Request) -> Wire:
         """The reply to a request, in full: whatever comes in, something goes out."""
@@ -97,17 +100,20 @@ class Mock:
 
     def prepare(self, request: Request) -> Prepared:
         """Route the request, identify its caller and decode its body."""
-        provider, operation, path, wrong = self.route(request)
+        routed = self.router.find(request)
+        provider, operation = routed.provider, routed.operation
         if operation is None:
-            return Prepared(Call(provider, request, violations=wrong), Caller(), ())
+            return Prepared(Call(provider, request, mount=routed.mount, violations=routed.violations), Caller(), ())
         caller = self.accounts.identify(provider, operation, request)
         decoded = decode(operation, request)
-        violations = (*wrong, *((caller.violation,) if caller.violation else ()), *decoded.violations)
+        violations = (*((caller.violation,) if caller.violation else ()), *decoded.violations)
         call = Call(
             provider,
             request,
             operation,
-            path,
+            routed.path,
+            routed.mount,
+            self._preferences(provider, caller),
             caller.account,
             caller.anonymous,
             decoded.document,
@@ -119,6 +125,13 @@ class Mock:
             for _, at, value in images(operation, decoded.document)
         )
         return Prepared(call, caller, tuple(found))
+
+    def _preferences(self, provider: Provider, caller: Caller) -> dict[str, str]:
+        """The server's and the account's choices of variant, latency and scenario."""
+        chosen = {"variant": self.options.variants.get(provider.name), "latency": self.options.latency}
+        if caller.account:
+            chosen["scenario"] = caller.account.scenario
+        return {name: value for name, value in chosen.items() if value}
 
     def measure(self, prepared: Prepared) -> Facts:
         """Measure the images: pure CPU (and, with --fetch-images, network), so a server does it off its event loop."""
@@ -171,48 +184,16 @@ class Mock:
 
     def failure(self, request: Request) -> Wire:
         """The reply when the mock itself failed: the provider's own 500, and the log says why."""
-        provider, *_ = self.route(request)
+        provider = self.router.find(request).provider
         violation = Violation("mock/failure", "", "the mock failed; its log says why", situation="mock.failure")
         scope = {
-            "request": {"id": ids.draw(provider.request_id, self.options.seed, "failure"), "method": request.method}
+            "request": {
+                "id": ids.draw(provider.request_ids, self.options.seed, "failure"),
+                "method": request.method,
+                "target": request.path,
+            }
         }
         return wire(provider.refuse(violation, {**scope, "now": self.clocks.now()}))
-
-    def route(self, request: Request) -> tuple[Provider, Operation | None, Mapping[str, str], tuple[Violation, ...]]:
-        """The provider and operation that a request means: by its Host, by a mount, else by its path."""
-        provider, path = self._provider(request)
-        found = provider.routes.find(path)
-        if found is None:
-            violation = Violation(
-                "mock/route.path", "", f"no operation of {provider.name} has this path", situation="route.path"
-            )
-            return provider, None, {}, (violation,)
-        operations, parameters = found
-        operation = operations.get(request.method)
-        if operation is None:
-            allowed = ", ".join(sorted(operations))
-            violation = Violation(
-                "mock/route.method",
-                "",
-                f"the path takes {allowed}, not {request.method[:20]}",
-                situation="route.method",
-                values={"allowed": allowed},
-            )
-            return provider, None, parameters, (violation,)
-        return provider, operation, parameters, ()
-
-    def _provider(self, request: Request) -> tuple[Provider, str]:
-        hostname = request.host.rpartition(":")[0] or request.host
-        if by_host := self._hosts.get(hostname.lower()):
-            return by_host, request.path
-        for name, prefix in self.options.mounts.items():
-            if request.path == prefix or request.path.startswith(prefix + "/"):
-                return self.providers[name], request.path[len(prefix) :] or "/"
-        unmounted = [p for name, p in self.providers.items() if name not in self.options.mounts]
-        for provider in unmounted:
-            if provider.routes.find(request.path):
-                return provider, request.path
-        return max(unmounted, key=lambda p: _likeness(p, request.path), default=self._fallback), request.path
 
     def _media(self, request: Request) -> str:
         if self.options.public_url:
@@ -245,24 +226,11 @@ class Mock:
             )
 
 
-def _likeness(provider: Provider, path: str) -> tuple[int, bool]:
-    """How many leading segments of a path some template of the provider shares; the default provider wins a draw."""
-    parts = segments(path)
-    best = 0
-    for template in provider.paths():
-        shared = 0
-        for mine, theirs in zip(parts, segments(template), strict=False):
-            if mine != theirs or not mine:
-                break
-            shared += 1
-        best = max(best, shared)
-    return best, provider.default
-
-
 def header_value(violations: tuple[Violation, ...], limit: int = 4096) -> str:
     """Violations as the JSON array of `X-Mock-Violations`: ASCII, at most `limit` bytes, then how many more."""
     rows = [json.dumps(hidden(listed(violation)), separators=(",", ":")) for violation in violations]
-    size, kept = 2, []
+    size = 2
+    kept: list[str] = []
     for row in rows:
         size += len(row) + 1
         if size > limit - 20:
@@ -277,6 +245,3 @@ def wire(reply: Reply) -> Wire:
     body = msgspec.json.encode(reply.body)
     headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **reply.headers}
     return Wire(reply.status, headers, body, reply.delivery)
-
-
-__all__ = ["Judgement", "Mock", "Options", "header_value", "wire"]

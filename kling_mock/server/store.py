@@ -96,8 +96,8 @@ class MemoryStore:
                 case Append(entries):
                     for entry in entries:
                         self._ledgers[entry.account].append((entry,))
-                case Withdraw(account, task_id, now):
-                    self._ledgers[account].withdraw(task_id, now)
+                case Withdraw(account, id_, now):
+                    self._ledgers[account].withdraw(id_, now)
                 case Count(account, name):
                     self._counters[account, name] += 1
 
@@ -130,7 +130,7 @@ class MemoryStore:
             self._aliases = {alias: key for alias, key in self._aliases.items() if key not in mine}
             for table in (self._pages, self._counters):
                 for key in [key for key in table if account in (None, key[0])]:
-                    del table[key]  # type: ignore[attr-defined]
+                    del table[key]
             if account is None:
                 self._ledgers.clear()
             else:

@@ -69,9 +69,7 @@ def test_base64_says_the_same_as_the_file(name: str) -> None:
 def test_every_fixture_is_listed_and_explained() -> None:
     """A file in the folder is in the table above and has its line in the README, and the other way round."""
     stored = {path.name for path in MEDIA.iterdir()} - {"README.md"}
-    explained = {
-        line.split("`")[1] for line in (MEDIA / "README.md").read_text().splitlines() if line[:3] == "| `"
-    }
+    explained = {line.split("`")[1] for line in (MEDIA / "README.md").read_text().splitlines() if line[:3] == "| `"}
     assert stored == set(FILES) == explained
 
 
@@ -165,9 +163,7 @@ def test_thirteen_megabytes_of_text_are_judged_at_once(end: str) -> None:
     before = time.perf_counter()
     facts = measure(text)
     assert time.perf_counter() - before < 1  # measured: 0.03 s; a backtracking pattern would take minutes
-    assert facts == (
-        {"given": "text"} if end.strip() else {"given": "base64", "bytes": 10_000_002, "decodes": False}
-    )
+    assert facts == ({"given": "text"} if end.strip() else {"given": "base64", "bytes": 10_000_002, "decodes": False})
 
 
 @drawn(st.one_of(st.text(), st.binary(), st.binary().map(lambda tail: SQUARE[:60] + tail + SQUARE[60:])))
@@ -194,8 +190,6 @@ def test_threads_do_not_disturb_each_other() -> None:
 
 def test_pillow_and_the_fetcher_are_not_imported_with_the_module() -> None:
     """Starting the server does not pay for Pillow or the network client; the first image pays for Pillow."""
-    code = (
-        "import sys, kling_mock.server.facts; print({'PIL', 'kling_mock.server.fetching'} & set(sys.modules))"
-    )
+    code = "import sys, kling_mock.server.facts; print({'PIL', 'kling_mock.server.fetching'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"

@@ -132,9 +132,7 @@ def test_an_image_gets_the_aspect_nearest_to_it(width: int, height: int, aspect:
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG"])
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1024, 1024), (720, 1280), (3, 700)])
-def test_a_picture_has_the_format_and_size_asked_for(
-    format: Literal["PNG", "JPEG"], width: int, height: int
-) -> None:
+def test_a_picture_has_the_format_and_size_asked_for(format: Literal["PNG", "JPEG"], width: int, height: int) -> None:
     """The file decodes wholly, and is what was asked for to the pixel."""
     with Image.open(BytesIO(picture(width, height, "1 of 2", format))) as image:
         image.load()
@@ -173,8 +171,6 @@ def test_an_absurd_picture_is_refused(width: int, height: int) -> None:
 
 def test_pillow_and_the_encoder_are_not_imported_with_the_module() -> None:
     """A server that only sends clips never loads Pillow, and nobody needs PyAV."""
-    code = (
-        "import sys, kling_mock.server.media as m; m.clip(5, '1:1'); print({'PIL', 'av'} & set(sys.modules))"
-    )
+    code = "import sys, kling_mock.server.media as m; m.clip(5, '1:1'); print({'PIL', 'av'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"

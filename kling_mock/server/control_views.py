@@ -1,0 +1,247 @@
+"""What each endpoint of the control API answers, by operationId; the shapes are those of control.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response
+from msgspec import to_builtins
+
+from kling_mock import __version__
+from kling_mock.core.deciding import results
+from kling_mock.core.model import Account, Task
+from kling_mock.core.problems import closest
+from kling_mock.core.provider import Provider
+from kling_mock.server import steering
+from kling_mock.server.control_document import Given, document
+from kling_mock.server.journal import hidden
+from kling_mock.server.media_routes import media
+from kling_mock.server.mock import Mock
+from kling_mock.server.problem_details import reply
+
+ACCOUNT, PROVIDER, STATE = "query/account", "query/provider", "query/state"
+
+
+def number(amount: Decimal) -> int | float:
+    """An amount as a JSON number, without a needless fraction."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
+# The server
+
+
+def health(mock: Mock, given: Given) -> Response:
+    """GET /_mock/health"""
+    return reply({"status": "ok", "version": __version__, "providers": list(mock.providers)})
+
+
+def described(mock: Mock, given: Given) -> Response:
+    """GET /_mock/openapi.json"""
+    return reply(document().node)
+
+
+def providers(mock: Mock, given: Given) -> Response:
+    """GET /_mock/providers"""
+    return reply({"providers": [_provider(provider) for provider in mock.providers.values()]})
+
+
+def _provider(provider: Provider) -> dict[str, Any]:
+    variables = {name: row.variable for name, row in provider.credentials.items() if row.variable}
+    return {
+        "name": provider.name,
+        "title": provider.title,
+        "version": provider.version,
+        "digest": provider.digest,
+        "default": provider.default,
+        "environment": {"base_url": provider.base_url_variable} | variables,
+        "hosts": sorted(provider.hosts),
+        "variants": list(provider.variants),
+        "states": list(provider.lifecycle.states),
+        "operations": [
+            {"id": row.id, "method": row.method, "path": row.path, "role": row.role}
+            for row in provider.operations.values()
+        ],
+        "scenarios": [{"name": row.name, "shows": row.shows} for row in provider.scenarios.values()],
+        "evidence": dict(provider.evidence),
+    }
+
+
+def journal(mock: Mock, given: Given) -> Response:
+    """GET /_mock/journal"""
+    account, provider = _filters(mock, given)
+    return reply({"exchanges": list(mock.journal.read(account, provider))})
+
+
+def reset(mock: Mock, given: Given) -> Response:
+    """POST /_mock/reset"""
+    account = given.body.get("account")
+    return reply({"reset": {"account": account, "tasks": steering.reset(mock, account)}})
+
+
+def _filters(mock: Mock, given: Given) -> tuple[str | None, str | None]:
+    """The account and the provider of the query; a misspelt one is refused, since it would look like nothing."""
+    account, provider = given.query.get("account"), given.query.get("provider")
+    if account is not None:
+        steering.account(mock, account, ACCOUNT)
+    if provider is not None:
+        steering.provider(mock, provider, PROVIDER)
+    return account, provider
+
+
+# Accounts
+
+
+def accounts(mock: Mock, given: Given) -> Response:
+    """GET /_mock/accounts"""
+    return reply({"accounts": [_account(mock, account, given.url) for account in mock.accounts.all()]})
+
+
+def register(mock: Mock, given: Given) -> Response:
+    """POST /_mock/accounts"""
+    asked = given.body
+    slots = int(asked["slots"]) if "slots" in asked else None
+    account = steering.register(mock, asked["provider"], asked.get("packs"), slots, asked.get("scenario"))
+    return reply(_account(mock, account, given.url), 201, {"Location": f"/_mock/accounts/{quote(account.id, safe='')}"})
+
+
+def account(mock: Mock, given: Given) -> Response:
+    """GET /_mock/accounts/{id}"""
+    return reply(_account(mock, steering.account(mock, given.path["id"], why="missing"), given.url))
+
+
+def _account(mock: Mock, account: Account, url: str) -> dict[str, Any]:
+    found = steering.holdings(mock, account)
+    return {
+        "id": account.id,
+        "provider": account.provider,
+        "credentials": dict(account.credentials),
+        "env": steering.environment(mock, account, url),
+        "packs": [
+            {
+                "type": row.pack.type,
+                "unit": row.pack.unit,
+                "total": number(row.pack.total),
+                "balance": number(row.balance),
+                "reserved": number(row.reserved),
+                "spent": number(row.spent),
+            }
+            for row in found.balances
+        ],
+        "slots": account.slots,
+        "open_slots": found.open_slots,
+        "scenario": account.scenario,
+        "created_at": account.created,
+    }
+
+
+# Tasks
+
+
+def tasks(mock: Mock, given: Given) -> Response:
+    """GET /_mock/tasks"""
+    account, provider = _filters(mock, given)
+    state = given.query.get("state")
+    _check_state(mock, state, [provider] if provider else mock.providers)
+    rows = [
+        _row(mock, task)
+        for task in mock.store.tasks()
+        if account in (None, task.account) and provider in (None, task.provider)
+    ]
+    return reply({"tasks": [row for row in rows if state in (None, row["state"])]})
+
+
+def _check_state(mock: Mock, state: str | None, names: Iterable[str]) -> None:
+    known = {known for name in names for known in mock.providers[name].lifecycle.states}
+    if state is not None and state not in known:
+        word = steering.cut(state)
+        raise steering.Refused("value", f"there is no state {word!r}{closest(word, known)}", STATE)
+
+
+def task(mock: Mock, given: Given) -> Response:
+    """GET /_mock/tasks/{id}"""
+    return reply(_task(mock, steering.task(mock, given.path["id"])))
+
+
+def force(mock: Mock, given: Given) -> Response:
+    """POST /_mock/tasks/{id}/state"""
+    asked = given.body
+    jump = asked.get("break", False)
+    return reply(_task(mock, steering.force_state(mock, given.path["id"], asked["state"], asked.get("reason"), jump)))
+
+
+def _row(mock: Mock, task: Task) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "provider": task.provider,
+        "account": task.account,
+        "kind": task.kind,
+        "state": steering.view(mock, task).state,
+        "created_at": task.created,
+        "timeline": [{"at": moment.at, "state": moment.state} for moment in task.timeline],
+    }
+
+
+def _task(mock: Mock, task: Task) -> dict[str, Any]:
+    return _row(mock, task) | {
+        "alias": task.alias,
+        "scenario": task.scenario,
+        "variant": task.variant,
+        "parameters": hidden(task.parameters),
+        "price": None if task.price is None else number(task.price),
+        "reason": task.reason,
+        "result": _result(mock, task),
+    }
+
+
+def _result(mock: Mock, task: Task) -> dict[str, Any] | None:
+    if task.result is None:
+        return None
+    made = to_builtins(task.result)
+    del made["id"]
+    files = results(task) if steering.view(mock, task).ends == "success" else []
+    return made | {"files": [{key: row[key] for key in ("url", "watermarked", "cover")} for row in files]}
+
+
+# Time
+
+
+def clock(mock: Mock, given: Given) -> Response:
+    """GET /_mock/clock"""
+    return reply(to_builtins(steering.clock(mock, given.query.get("account"), ACCOUNT)))
+
+
+def change_clock(mock: Mock, given: Given) -> Response:
+    """POST /_mock/clock: exactly one of the changes is there, as the schema says."""
+    asked = dict(given.body)
+    owner = asked.pop("account", None)
+    [(what, value)] = asked.items()
+    return reply(to_builtins(CHANGES[what](mock, value, owner)))
+
+
+CHANGES: Mapping[str, Callable[[Mock, Any, str | None], steering.Clock]] = {
+    "advance": steering.advance,
+    "set": steering.set_time,
+    "speed": steering.run,
+    "freeze": lambda mock, _, owner: steering.run(mock, 0, owner),
+    "resume": lambda mock, _, owner: steering.run(mock, 1, owner),
+}
+
+VIEWS: Mapping[str, Callable[[Mock, Given], Response]] = {
+    "getHealth": health,
+    "getControlDocument": described,
+    "listProviders": providers,
+    "readJournal": journal,
+    "reset": reset,
+    "listAccounts": accounts,
+    "registerAccount": register,
+    "getAccount": account,
+    "listTasks": tasks,
+    "getTask": task,
+    "forceState": force,
+    "getMedia": media,
+    "getClock": clock,
+    "changeClock": change_clock,
+}

@@ -1,0 +1,202 @@
+"""The lane: an ASGI application that takes requests to the mock on the event loop and performs each reply's delivery.
+
+Only what is slow leaves the loop: bodies of more than `HEAVY` bytes and the measuring of images go to threads. The
+control API and media are Flask's, mounted behind. Connections are dropped by the transport, which `Protocol` hands on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from flask import Flask
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from kling_mock.core.model import Request, Wire
+from kling_mock.server.app import is_control
+from kling_mock.server.mock import Mock
+
+log = logging.getLogger("kling_mock")
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+HEAVY = 64 * 1024
+HEADER_BYTES = 64 * 1024
+HEADER_SECONDS = 20.0
+BODY_SECONDS = 30.0
+MEASURED_AT_ONCE = 2
+TRANSPORT = "kling_mock.transport"
+
+
+class Gone(Exception):
+    """The client went away, or was too slow, before its request was complete."""
+
+
+class Lane:
+    """The ASGI application of one mock."""
+
+    def __init__(self, mock: Mock, app: Flask) -> None:
+        self._mock = mock
+        self._flask = WSGIMiddleware(app, workers=16)  # type: ignore[arg-type]
+        self._measuring = asyncio.Semaphore(MEASURED_AT_ONCE)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        if is_control(scope["path"]):
+            await self._flask(scope, receive, send)  # type: ignore[arg-type]
+            return
+        try:
+            request = await self._request(scope, receive)
+        except Gone:
+            abort(scope)
+            await _end(receive)
+            return
+        await self._deliver(await self._answer(request), scope, receive, send)
+
+    async def _request(self, scope: Any, receive: Receive) -> Request:
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            headers[name.decode("latin-1")] = value.decode("latin-1")
+        body, oversized = await self._body(receive)
+        return Request(
+            method=scope["method"],
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            body=body,
+            scheme=scope["scheme"],
+            oversized=oversized,
+        )
+
+    async def _body(self, receive: Receive) -> tuple[bytes, bool]:
+        """The whole body; one that is too long is read to its end, so that the client hears the answer."""
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            try:
+                message = await asyncio.wait_for(receive(), BODY_SECONDS) if chunks or size else await receive()
+            except TimeoutError:
+                raise Gone from None
+            if message["type"] == "http.disconnect":
+                raise Gone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= self._mock.options.max_body:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+            if not message.get("more_body", False):
+                oversized = size > self._mock.options.max_body
+                return (b"" if oversized else b"".join(chunks)), oversized
+
+    async def _answer(self, request: Request) -> Wire:
+        try:
+            if len(request.body) > HEAVY:
+                prepared = await asyncio.to_thread(self._mock.prepare, request)
+            else:
+                prepared = self._mock.prepare(request)
+            if not prepared.images:
+                return self._mock.finish(prepared, {})
+            async with self._measuring:
+                facts = await asyncio.to_thread(self._mock.measure, prepared)
+            if len(request.body) > HEAVY:
+                return await asyncio.to_thread(self._mock.finish, prepared, facts)
+            return self._mock.finish(prepared, facts)
+        except Exception:
+            log.exception("the mock failed at %s %s", request.method, request.path[:200])
+            return self._mock.failure(request)
+
+    async def _deliver(self, wire: Wire, scope: Any, receive: Receive, send: Send) -> None:
+        delivery = wire.delivery
+        if delivery.after_ms:
+            await asyncio.sleep(delivery.after_ms / 1000)
+        if delivery.never:
+            await _end(receive)
+            return
+        if delivery.cut_at == 0:
+            abort(scope)
+            await _end(receive)
+            return
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in wire.headers.items()]
+        body = b"" if scope["method"] == "HEAD" else wire.body
+        await send({"type": "http.response.start", "status": wire.status, "headers": headers})
+        if delivery.cut_at is None:
+            await send({"type": "http.response.body", "body": body})
+            return
+        await send({"type": "http.response.body", "body": body[: delivery.cut_at], "more_body": True})
+        abort(scope)
+        await _end(receive)
+
+
+async def _end(receive: Receive) -> None:
+    """Wait until the connection is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def abort(scope: Any) -> None:
+    """Drop the connection: the client sees a reset, not an end."""
+    transport: asyncio.Transport = scope["extensions"][TRANSPORT]
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, which also hands its transport to the lane and bounds headers in size and time."""
+
+    _head_bytes = 0
+    _in_head = True
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client connected: its first headers must be here in time."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client went away."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came in; a head that grows too large is refused."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > HEADER_BYTES and not self.transport.is_closing():
+            self.transport.write(
+                b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            )
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self._start_timer()
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
+
+    def on_headers_complete(self) -> None:
+        """Its head is complete."""
+        self._stop_timer()
+        self._in_head, self._head_bytes = False, 0
+        super().on_headers_complete()

@@ -1,0 +1,240 @@
+"""Steering a mock: accounts, forced states, clocks and resets, as functions that know no HTTP.
+
+The control API and the pytest plugin call the same ones. What cannot be done raises `Refused`, a `ValueError` whose text
+says why; what changes tasks does so in one transaction of the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from kling_mock.core.clock import Line
+from kling_mock.core.deciding import force
+from kling_mock.core.durations import instant, milliseconds
+from kling_mock.core.expressions import FILTERS
+from kling_mock.core.lifecycle import observe
+from kling_mock.core.model import Account, Found, Pack, Reads, Task, View
+from kling_mock.core.problems import closest
+from kling_mock.core.provider import Provider
+from kling_mock.server.mock import Mock
+
+LATEST = 253_402_300_799_999
+"""The last ms of the year 9999: no clock is taken beyond it, since no date could be written there."""
+
+
+class Refused(ValueError):
+    """What cannot be done: the thing is `missing`, a `value` means nothing, or it is in `conflict` with what is.
+
+    `pointer` says which value of the request is meant.
+    """
+
+    def __init__(self, why: Literal["missing", "value", "conflict"], message: str, pointer: str = "") -> None:
+        super().__init__(message)
+        self.why, self.pointer = why, pointer
+
+
+class Clock(Struct, frozen=True):
+    """A clock as it is shown: `now` in ms; `speed` against what is under it; `frozen` when time stands still here."""
+
+    now: int
+    iso: str
+    speed: float
+    frozen: bool
+    account: str | None
+
+
+# Looking up
+
+
+def provider(mock: Mock, name: str, pointer: str = "") -> Provider:
+    """A provider by name."""
+    if name not in mock.providers:
+        raise Refused("value", f"there is no provider {cut(name)!r}{closest(cut(name), mock.providers)}", pointer)
+    return mock.providers[name]
+
+
+def account(mock: Mock, id_: str, pointer: str = "", why: Literal["missing", "value"] = "value") -> Account:
+    """An account by id."""
+    found = mock.accounts.get(id_)
+    if found is None:
+        known = [known.id for known in mock.accounts.all()]
+        raise Refused(why, f"there is no account {cut(id_)!r}{_nearest(cut(id_), known)}", pointer)
+    return found
+
+
+def task(mock: Mock, id_: str) -> Task:
+    """A task by its id, whoever's it is and at whichever provider."""
+    for name in mock.providers:
+        found = mock.store.task(name, id_)
+        if found is not None:
+            return found
+    raise Refused("missing", f"there is no task {cut(id_)!r}")
+
+
+def view(mock: Mock, found: Task) -> View:
+    """How a task looks now, by its account's clock."""
+    return observe(mock.providers[found.provider].lifecycle, found, mock.clocks.now(found.account))
+
+
+def holdings(mock: Mock, owner: Account) -> Found:
+    """What an account's packs hold and how many slots are open, now."""
+    with mock.store.transaction():
+        now = mock.clocks.now(owner.id)
+        return mock.store.fetch(Reads(balances=True), owner.provider, owner, now)
+
+
+def environment(mock: Mock, owner: Account, url: str) -> dict[str, str]:
+    """The environment variables of a client of this account; `url` is the server's, without a path."""
+    served = mock.providers[owner.provider]
+    base = url.rstrip("/") + mock.options.mounts.get(served.name, "")
+    variables = {name: row.variable for name, row in served.credentials.items() if row.variable}
+    shown = {variables[name]: value for name, value in owner.credentials.items() if name in variables}
+    return {served.base_url_variable: base} | shown
+
+
+# Changing
+
+
+def register(
+    mock: Mock,
+    name: str,
+    packs: Iterable[Mapping[str, Any]] | None = None,
+    slots: int | None = None,
+    scenario: str | None = None,
+) -> Account:
+    """A new account; `packs` are {type, total, unit?}, the provider's own unless given."""
+    chosen = provider(mock, name, "/provider")
+    if scenario is not None and scenario not in chosen.scenarios:
+        near = closest(cut(scenario), chosen.scenarios)
+        raise Refused("value", f"{name} has no scenario {cut(scenario)!r}{near}", "/scenario")
+    bought = None if packs is None else _packs(chosen, packs)
+    with mock.store.transaction():
+        return mock.accounts.register(chosen, bought, slots, scenario)
+
+
+def _packs(chosen: Provider, rows: Iterable[Mapping[str, Any]]) -> tuple[Pack, ...]:
+    known = {pack.type: pack for pack in _known_packs(chosen)}
+    found: dict[str, Pack] = {}
+    for index, row in enumerate(rows):
+        type_ = row["type"]
+        if type_ not in known:
+            near = closest(cut(type_), known)
+            raise Refused(
+                "value", f"{chosen.name} has no pack of the type {cut(type_)!r}{near}", f"/packs/{index}/type"
+            )
+        if type_ in found:
+            raise Refused("value", f"there is a pack of the type {type_!r} already", f"/packs/{index}/type")
+        own = known[type_]
+        found[type_] = Pack(type_, row.get("unit", own.unit), Decimal(str(row["total"])), own.name)
+    return tuple(found.values())
+
+
+def _known_packs(chosen: Provider) -> Iterable[Pack]:
+    """A pack for each type that some operation is paid from, and the provider's own, which win."""
+    for operation in chosen.operations.values():
+        words = operation.result
+        if words and words.pack:
+            yield Pack(words.pack, words.prices[0].unit if words.prices else "", Decimal(0))
+    yield from chosen.packs
+
+
+def force_state(mock: Mock, id_: str, state: str, reason: str | None = None, jump: bool = False) -> Task:
+    """Put a task into a state now: by the shortest legal way, or by a `jump` that breaks the order."""
+    with mock.store.transaction():
+        found = task(mock, id_)
+        served = mock.providers[found.provider]
+        states = served.lifecycle.states
+        if state not in states:
+            raise Refused("value", f"there is no state {cut(state)!r}{closest(cut(state), states)}", "/state")
+        if reason is not None and states[state].ends != "failure":
+            raise Refused("value", f"a task that is {state!r} has no reason to fail", "/reason")
+        try:
+            effects = force(served, found, state, reason, mock.clocks.now(found.account), jump)
+        except ValueError as error:
+            raise Refused("conflict", f'{error}; "break": true jumps there all the same', "/state") from None
+        mock.store.apply(served.name, effects)
+        return task(mock, id_)
+
+
+def reset(mock: Mock, owner: str | None = None) -> int:
+    """Forget the tasks, ledger, exchanges and counters of one account, or all; gives how many tasks there were."""
+    if owner is not None:
+        account(mock, owner, "/account")
+    with mock.store.transaction():
+        forgotten = sum(1 for found in mock.store.tasks() if owner in (None, found.account))
+        mock.store.reset(owner)
+        mock.journal.reset(owner)
+        mock.accounts.reset(owner)
+    return forgotten
+
+
+# Time
+
+
+def clock(mock: Mock, owner: str | None = None, pointer: str = "") -> Clock:
+    """The clock of an account, or the base clock."""
+    if owner is not None:
+        account(mock, owner, pointer)
+    now, speed = mock.clocks.now(owner), mock.clocks.speed(owner)
+    return Clock(now, iso(now), speed, 0 in (speed, mock.clocks.speed(None)), owner)
+
+
+def advance(mock: Mock, by: object, owner: str | None = None) -> Clock:
+    """Let time jump ahead: "31m", or seconds."""
+    duration = _understood(milliseconds, by, "/advance")
+    return _turn(mock, owner, lambda line, source: _jumped(line, source, line.at(source) + duration, "/advance"))
+
+
+def set_time(mock: Mock, at: object, owner: str | None = None) -> Clock:
+    """Let time jump to an instant that is not past."""
+    to = _understood(instant, at, "/set")
+    return _turn(mock, owner, lambda line, source: _jumped(line, source, to, "/set"))
+
+
+def run(mock: Mock, speed: float, owner: str | None = None) -> Clock:
+    """Let time go on from here so many times faster than what is under it; 0 freezes, 1 resumes."""
+    return _turn(mock, owner, lambda line, source: line.run(source, speed))
+
+
+def _turn(mock: Mock, owner: str | None, change: Callable[[Line, int], Line]) -> Clock:
+    """Change a clock while no call is being decided, so that no call sees two times."""
+    with mock.store.transaction():
+        clock(mock, owner, "/account")
+        mock.clocks.change(owner, change)
+        return clock(mock, owner)
+
+
+def _jumped(line: Line, source: int, to: int, pointer: str) -> Line:
+    now = line.at(source)
+    if to < now:
+        raise Refused("conflict", f"the clock is at {iso(now)} and time never goes back", pointer)
+    if to > LATEST:
+        raise Refused("conflict", "the clock would go beyond the year 9999", pointer)
+    return line.turn(source, to, line.speed)
+
+
+def _understood(read: Callable[[object], int], written: object, pointer: str) -> int:
+    try:
+        return read(written)
+    except ValueError as error:
+        raise Refused("value", str(error), pointer) from None
+
+
+def iso(at: int) -> str:
+    """An instant in ms as ISO 8601 in UTC."""
+    return str(FILTERS["iso"](at, ""))
+
+
+def cut(name: str) -> str:
+    """A caller's word as it may stand in a message."""
+    return name[:60]
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """The word probably meant; not all known ones, of which there may be thousands."""
+    near = closest(word, known)
+    return near if near.startswith("; did") else ""
