@@ -302,7 +302,7 @@ def example(name: str | None) -> None:
             shows = read_yaml(path.with_suffix(".yaml"), known)["shows"] if path in payloads else ""
             click.echo(f"{known:46} {shows}".rstrip())
     elif (wanted := name.removesuffix(".json")) in files:
-        click.get_binary_stream("stdout").write(files[wanted].read_bytes())
+        click.echo(files[wanted].read_bytes(), nl=False)
     else:
         fail(f"there is no example {name!r}{closest(wanted, files)}")
 

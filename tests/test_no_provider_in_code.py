@@ -18,6 +18,7 @@ PRODUCT = "kling"
 # What the package may say although a spec says it too, each with its reason. At most twenty.
 EXCEPTIONS = {
     "created_at": "a key of the control API's tasks, as the project's own interface has it",
+    "account": "a key of the control API, and so a JSON pointer into its bodies",
     "base64": "the name of an encoding (RFC 4648)",
     "1000": "milliseconds in a second",
 }

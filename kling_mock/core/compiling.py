@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from kling_mock.core.documents import Documents, Place
-from kling_mock.core.errors import compile_errors
+from kling_mock.core.entropy import check_pattern
+from kling_mock.core.errors import ErrorTable, compile_errors
 from kling_mock.core.lifecycle import Lifecycle, compile_lifecycle
 from kling_mock.core.model import Pack
 from kling_mock.core.operations import compile_operation
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Credential, FactRule, Operation, Provider, Scheme
-from kling_mock.core.routes import Routes
+from kling_mock.core.routes import PARAMETER, Routes, segments
 from kling_mock.core.scenarios import compile_scenarios
 from kling_mock.core.schemas import Rule, Schemas
 from kling_mock.core.security import compile_schemes
@@ -59,7 +60,11 @@ class _Compiler:
         errors = self._try(compile_errors, root.get("x-mock-errors"), None)
         facts = self._rules()
         operations = self._operations(schemes, variants)
+        if errors:
+            self._check_rules(errors, {role for operation in operations.values() for role in operation.images})
         scenarios = {}
+        self._check_paths()
+        self._check_patterns()
         if lifecycle:
             self._check_states(operations, lifecycle)
         if lifecycle and errors:
@@ -94,9 +99,30 @@ class _Compiler:
             named = {state for words in operation.replies for state in words.states or ()}
             if operation.task and operation.task.to:
                 named.add(operation.task.to)
+            place = self.root.get("paths").get(operation.path).get(operation.method.lower())
             for state in sorted(named - set(lifecycle.states)):
-                place = self.root.get("paths").get(operation.path).get(operation.method.lower())
                 self.problems.append(place.problem(f"unknown state {state!r}{closest(state, lifecycle.states)}"))
+            if None not in (states := {words.states for words in operation.replies}):
+                missing = set(lifecycle.states) - {state for some in states for state in some or ()}
+                if missing:
+                    message = f"no 2xx response is for the states {', '.join(sorted(missing))}"
+                    self.problems.append(place.get("responses").problem(message))
+
+    def _check_paths(self) -> None:
+        """No two paths may differ in the names of their parameters only: one would hide the other."""
+        seen: dict[tuple[str, ...], str] = {}
+        for path, place in self.root.get("paths").items():
+            key = tuple("{}" if PARAMETER.fullmatch(segment) else segment for segment in segments(path))
+            if key in seen:
+                self.problems.append(place.problem(f"is the same path as {seen[key]}"))
+            seen.setdefault(key, path)
+
+    def _check_patterns(self) -> None:
+        """Ids of requests and credentials must be drawable."""
+        rows = self.root.get("x-mock-accounts").get("credentials").items()
+        for place in (self.root.get("x-mock-request-id", "{uuid}"), *(row.get("new") for _, row in rows)):
+            if problem := check_pattern(place.node):
+                self.problems.append(place.problem(problem))
 
     def _try(self, compile_: Callable[[Place], T], place: Place, fallback: T) -> T:
         try:
@@ -118,6 +144,17 @@ class _Compiler:
                 compiled = self.schemas.compile(fact.get("schema"), id_)
                 found.append(FactRule(rule, frozenset(fact.get("of").node), compiled))
         return tuple(found)
+
+    def _check_rules(self, errors: ErrorTable, roles: Collection[str]) -> None:
+        """A rule's error must be in the catalogue, and the images it speaks of in some operation."""
+        for _, place in self.root.get("x-mock-rules").items():
+            for role in place.get("fact").get("of").each():
+                if role.node not in roles:
+                    self.problems.append(role.problem(f"no operation has such an image{closest(role.node, roles)}"))
+            error = place.node.get("error")
+            if error is not None and error not in errors.catalogue:
+                message = f"no error {error!r} in the catalogue{closest(error, errors.catalogue)}"
+                self.problems.append(place.get("error").problem(message))
 
     def _operations(self, schemes: Mapping[str, Scheme], variants: tuple[str, ...]) -> dict[str, Operation]:
         found: dict[str, Operation] = {}

@@ -40,7 +40,7 @@ def decide(judgement: Judgement, found: Found, now: int, entropy: str, media: st
     """Decide a call at `now` (the account's virtual time). `media` is the URL under which results are served."""
     step = _Step(judgement, found, now, entropy, media)
     answer = step.answer()
-    if answer and answer.when == "before" and answer.error:
+    if answer and answer.when == "before" and answer.error and not judgement.refused:
         return Decision(replace(step.error(answer.error), delivery=answer.delivery), step.counted())
     decision = step.refusal() or ROLES[judgement.operation.role](step)
     reply = decision.reply
@@ -224,8 +224,11 @@ def _new_task(step: _Step) -> Task:
     profiles = provider.lifecycle.latency
     latency = profiles.get(judgement.latency or "", next(iter(profiles.values())))
     path = provider.lifecycle.usual
+    reason = scenario.reason if scenario else None
     if scenario:
         latency, path = {**latency, **scenario.latency}, scenario.timeline or path
+    if doomed := next((v for v in judgement.violations if v.severity == "fails"), None):
+        path, reason = _failing(provider.lifecycle), doomed.values.get("reason", doomed.message)
     return Task(
         id=id_,
         provider=provider.name,
@@ -238,13 +241,19 @@ def _new_task(step: _Step) -> Task:
         entropy=step.entropy,
         alias=alias if isinstance(alias, str) and alias else None,
         scenario=scenario.name if scenario else None,
-        reason=scenario.reason if scenario else None,
+        reason=reason,
         request=lightened(step.scope["request"]["body"]),
         parameters=lightened(judgement.parameters),
         result=judgement.result,
         price=judgement.quote.amount if judgement.quote else None,
         media=step.media,
     )
+
+
+def _failing(lifecycle: Lifecycle) -> tuple[str, ...]:
+    """The usual path, but for its end: what is accepted and then fails."""
+    before = lifecycle.usual[:-1]
+    return (*before, lifecycle.may_end(before[-1], "failure") or lifecycle.usual[-1])
 
 
 def ledger(lifecycle: Lifecycle, task: Task, since: int | None = None) -> tuple[Entry, ...]:
@@ -329,7 +338,7 @@ def _cancel(step: _Step) -> Decision:
     if to not in lifecycle.states[view.state].then:
         violation = stored("task.finished", f"a task that is {view.state} cannot be changed", task.id)
         return Decision(step.provider.refuse(violation, step.scope), violations=(violation,))
-    changed, effects = moved(lifecycle, task, [Moment(step.now, to)], step.now)
+    changed, effects = moved(lifecycle, replace(task, reason=None), [Moment(step.now, to)], step.now)
     return Decision(step.render(changed, observe(lifecycle, changed, step.now)), effects, task=task.id)
 
 

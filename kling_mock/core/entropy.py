@@ -12,7 +12,7 @@ from uuid import UUID
 
 from kling_mock.core.problems import closest
 
-FORMS = ("digits", "hex", "base64url", "uuid")
+LONGEST = {"digits": 90, "hex": 128, "base64url": 86, "uuid": 36}
 FORM = re.compile(r"\{([a-z0-9]+)(?::([0-9]+))?\}")
 
 
@@ -28,11 +28,16 @@ def fraction(source: str, purpose: str) -> float:
 
 def check_pattern(pattern: str) -> str | None:
     """Say what is wrong with an id pattern such as "{digits:18}", or None."""
-    for form, length in FORM.findall(pattern):
-        if form not in FORMS:
-            return f"unknown id form {form!r}{closest(form, FORMS)}"
-        if (form == "uuid") == bool(length):
-            return f"{form!r} {'takes no' if form == 'uuid' else 'needs a'} length"
+    for written in re.findall(r"\{[^}]*\}?", pattern):
+        match = FORM.fullmatch(written)
+        form = written.strip("{}").partition(":")[0]
+        if match is None or form not in LONGEST:
+            return f"unknown id form {written!r}{closest(form, LONGEST)}"
+        if form == "uuid":
+            if match[2]:
+                return "'uuid' takes no length"
+        elif not match[2] or not 1 <= int(match[2]) <= LONGEST[form]:
+            return f"{form!r} needs a length from 1 to {LONGEST[form]}"
     return None
 
 

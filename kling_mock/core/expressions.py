@@ -77,6 +77,8 @@ def _zone(argument: str) -> timezone:
     if not match:
         raise ExpressionError(f"{argument!r} is no offset such as +08:00")
     sign, hours, minutes = match.groups()
+    if int(hours) > 23 or int(minutes) > 59:
+        raise ExpressionError(f"{argument!r} is no offset such as +08:00")
     return timezone(timedelta(minutes=int(sign + "1") * (int(hours) * 60 + int(minutes))))
 
 
@@ -181,7 +183,8 @@ def _alternative(source: str) -> Expression:
     if source.startswith("$"):
         return _filtered(source)
     try:
-        literal = source[1:-1] if source[:1] == source[-1:] == "'" else json.loads(source)
+        quoted = len(source) > 1 and source[0] == source[-1] == "'"
+        literal = source[1:-1] if quoted else json.loads(source)
     except ValueError:
         raise ExpressionError(f"{source!r} is neither an expression nor a JSON literal") from None
     return lambda scope: literal
@@ -206,9 +209,9 @@ def _choice(source: str) -> Expression:
 def compile_text(source: str) -> Expression | str:
     """Compile a string: itself when it holds no expression, else a closure. Raises `ExpressionError`."""
     parts = SINGLE.split(source)
+    if any("{$" in part for part in parts[::2]):
+        raise ExpressionError(f"unclosed expression in {source!r}")
     if len(parts) == 1:
-        if "{$" in source:
-            raise ExpressionError(f"unclosed expression in {source!r}")
         return source
     if len(parts) == 3 and not parts[0] and not parts[2]:
         return _choice(parts[1])

@@ -33,14 +33,14 @@ Facts = Mapping[str, Mapping[str, Any]]
 class Call(Struct, frozen=True):
     """A request on its way to be judged: routed, its caller identified, its body decoded, as far as each went well.
 
-    `preferences` are the server's and the account's; those of the request's Prefer header go before them.
+    `base` is the URL under which the provider is reached; `preferences` are the server's and the account's; those of the request's Prefer header go before them.
     """
 
     provider: Provider
     request: Request
     operation: Operation | None = None
     path: Mapping[str, str] = field(default_factory=dict)
-    mount: str = ""
+    base: str = ""
     preferences: Mapping[str, str] = field(default_factory=dict)
     account: Account | None = None
     anonymous: bool = False
@@ -123,11 +123,10 @@ def _spoken(call: Call) -> dict[str, Any]:
     """The request as expressions speak of it."""
     request = call.request
     query = dict(parse_qsl(request.query, keep_blank_values=True))
-    origin = f"{request.scheme}://{request.host}"
     return {
         "method": request.method,
-        "url": origin + request.path,
-        "base": origin + call.mount,
+        "url": f"{request.scheme}://{request.host}{request.path}",
+        "base": call.base,
         "target": request.path,
         "path": dict(call.path),
         "query": query,
@@ -157,7 +156,7 @@ def _parameters(call: Call, spoken: dict[str, Any]) -> Iterator[Violation]:
 
 def _missing(operation: Operation, at: str, name: str) -> Violation:
     return Violation(
-        f"{operation.id}{at}/required",
+        f"{operation.id}/{at}/required",
         at,
         "is required",
         situation="parameters.required",

@@ -47,14 +47,7 @@ def compile_operation(
         raise place.error("an operation needs an operationId")
     job = _job(item, place)
     role = place.node["x-mock-role"]
-    if role == "balance" and "x-mock-packs" not in place.node:
-        raise place.error("an operation of the role 'balance' needs x-mock-packs")
-    if role in ("create", "query", "cancel") and "x-mock-task" not in place.node:
-        raise place.error(f"an operation of the role {role!r} needs x-mock-task")
-    if role == "list" and "x-mock-page" not in place.node:
-        raise place.error("an operation of the role 'list' needs x-mock-page")
-    if role == "create" and "x-mock-result" not in place.node:
-        raise place.error("an operation of the role 'create' needs x-mock-result")
+    _check_role(place, role)
     return Operation(
         id=id_,
         method=method.upper(),
@@ -72,6 +65,34 @@ def compile_operation(
         page=_page(place.get("x-mock-page")) if "x-mock-page" in place.node else None,
         packs=_packs(place.get("x-mock-packs")) if "x-mock-packs" in place.node else None,
     )
+
+
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "create": ("x-mock-task", "x-mock-result"),
+    "query": ("x-mock-task",),
+    "cancel": ("x-mock-task",),
+    "list": ("x-mock-page",),
+    "balance": ("x-mock-packs",),
+}
+TASK_NEEDS: Mapping[str, tuple[str, ...]] = {"create": ("new",), "query": ("find",), "cancel": ("find", "to")}
+
+
+def _check_role(place: Place, role: str) -> None:
+    """An operation has the words without which its role cannot be played."""
+    for word in NEEDS[role]:
+        if word not in place.node:
+            raise place.error(f"an operation of the role {role!r} needs {word}")
+    for word in TASK_NEEDS.get(role, ()):
+        task = place.get("x-mock-task")
+        if word not in task.node:
+            raise task.error(f"the task of the role {role!r} needs {word!r}")
+
+
+def _pattern(place: Place) -> str:
+    """An id's pattern. Raises `SpecError` for one that cannot be drawn."""
+    if problem := check_pattern(place.node):
+        raise place.error(problem)
+    return str(place.node)
 
 
 def _expression(place: Place) -> Expression:
@@ -178,7 +199,7 @@ def _result(place: Place, job: Mapping[str, Expression]) -> ResultWords:
         seconds=job.get("seconds", absent),
         aspect=job.get("aspect", absent),
         slots=_expression(place.get("slots", 1)),
-        id=node.get("id", "{uuid}"),
+        id=_pattern(place.get("id", "{uuid}")),
         expires_ms=milliseconds(node["expires"]) if "expires" in node else None,
         pack=node.get("pack"),
         prices=compile_prices(place.get("price", [])),

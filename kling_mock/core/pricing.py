@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -36,7 +36,10 @@ def _table(place: Place) -> Prices:
         *values, amount = row.node
         if len(values) != len(by):
             raise row.error(f"a row needs a value for each of {', '.join(by)} and an amount")
-        rows[tuple(map(text, values))] = Decimal(amount)
+        try:
+            rows[tuple(map(text, values))] = Decimal(amount)
+        except InvalidOperation:
+            raise row.error(f"{amount!r} is no amount") from None
     rate = node.get("usd_per_unit")
     return Prices(node["unit"], node["per"], by, rows, Decimal(rate) if rate else None)
 

@@ -60,15 +60,16 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, 
 def _check_depth(value: Any) -> None:
     level = [value]
     for _ in range(DEPTH):
-        level = [
-            inner
-            for item in level
-            if isinstance(item, dict | list)
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
+        level = [inner for item in level for inner in _containers(item)]
         if not level:
             return
     raise NotJson(f"nested deeper than {DEPTH} levels")
+
+
+def _containers(value: Any) -> list[Any]:
+    """The objects and arrays directly in an object or array."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [item for item in items if isinstance(item, dict | list)]
 
 
 def _check_unicode(value: Any) -> None:
@@ -114,7 +115,7 @@ class Reader(Struct, frozen=True):
             return self._read_object(value)
         if isinstance(value, list):
             items = self.items
-            return value if items is None else [items.read(item) for item in value]
+            return value if items is None else [got for item in value if (got := items.read(item)) is not ABSENT]
         return convert(value, self.type) if self.type else value
 
     def _read_object(self, value: dict[str, Any]) -> dict[str, Any]:

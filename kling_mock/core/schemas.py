@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 
 import jsonschema_rs
 from jsonschema_rs import ValidationError, Validator
+from msgspec import Struct
 
 from kling_mock.core.documents import Documents, Place, escape, pointer, tokens
 from kling_mock.core.expressions import text
@@ -43,7 +44,9 @@ MESSAGES: Mapping[str, str] = {
 
 def show(value: Any) -> str:
     """A value as it may stand in a message: short, and never the text of a file or a key."""
-    written = text(value) if not isinstance(value, str) else value
+    if isinstance(value, dict | list):
+        return f"<{json_type(value)} of {len(value)}>"
+    written = text(value)
     if isinstance(value, str) and len(written) > 64 and " " not in written[:64]:
         return f"<{len(written)} characters>"
     return written if len(written) <= SHOWN else f"{written[:SHOWN]}... <{len(written)} characters>"
@@ -77,14 +80,18 @@ class Schemas:
     def __init__(self, documents: Documents) -> None:
         self.documents = documents
         self.rules: dict[str, Rule] = {}
+        self._by_scheme = {ACCEPTED: documents, DOCUMENTED: {name: documented(doc) for name, doc in documents.items()}}
 
     @cached_property
     def _accepted(self) -> jsonschema_rs.Registry:
-        return jsonschema_rs.Registry([(ACCEPTED + name, doc) for name, doc in self.documents.items()])
+        return self._registry(ACCEPTED)
 
     @cached_property
     def _documented(self) -> jsonschema_rs.Registry:
-        return jsonschema_rs.Registry([(DOCUMENTED + name, documented(doc)) for name, doc in self.documents.items()])
+        return self._registry(DOCUMENTED)
+
+    def _registry(self, scheme: str) -> jsonschema_rs.Registry:
+        return jsonschema_rs.Registry([(scheme + name, doc) for name, doc in self._by_scheme[scheme].items()])
 
     def compile(self, place: Place, subject: str) -> Schema:
         """Compile the schema at `place`; `subject` (an operationId) starts the ids of its plain keywords."""
@@ -97,10 +104,11 @@ class Schemas:
         return Schema(self, subject, accepts, wants)
 
     def at(self, location: str) -> tuple[str, Any]:
-        """The "file#pointer" of an absolute keyword location, and the node there in the document as written."""
-        reference = unquote(location.partition(":///")[2])
+        """The "file#pointer" of an absolute keyword location, and the node there."""
+        scheme, slashes, rest = location.partition(":///")
+        reference = unquote(rest)
         file, _, path = reference.partition("#")
-        node = self.documents.get(file)
+        node = self._by_scheme[scheme + slashes].get(file)
         for token in tokens(path):
             node = node.get(token) if isinstance(node, dict) else node[int(token)] if isinstance(node, list) else None
         return reference, node
@@ -109,27 +117,37 @@ class Schemas:
 class Rule:
     """A named restriction: what `rules.yaml` says of it. `fields` are shown where the violation stands."""
 
-    __slots__ = ("error", "evidence", "field", "id", "message", "severity")
+    __slots__ = ("error", "evidence", "field", "id", "message", "reason", "severity")
 
     def __init__(self, id: str, entry: Mapping[str, Any]) -> None:
         self.id = id
         self.message: str = entry["message"]
         self.severity: Severity = entry["severity"]
         self.error: str | None = entry.get("error")
+        self.reason: str | None = entry.get("reason")
         self.field: str | None = entry.get("field")
         self.evidence: Mapping[str, Any] = entry["evidence"]
 
     def violation(self, at: str, value: Any, situation: str = "rules") -> Violation:
         """This rule, broken by `value` at the pointer `at`."""
         where = self.field or at
-        return Violation(
-            self.id, where, self.message, self.severity, situation, self.error, _values(tokens(where), value)
-        )
+        values = _values(tokens(where), value) | ({"reason": self.reason} if self.reason else {})
+        return Violation(self.id, where, self.message, self.severity, situation, self.error, values)
 
 
 def _values(path: list[str], value: Any) -> dict[str, Any]:
     name = next((token for token in reversed(path) if not token.isdigit()), "")
     return {"field": name, "value": show(value)}
+
+
+class Failed(Struct, frozen=True):
+    """One error of a validator: the place and value of the keyword, and the place and value that it refused."""
+
+    reference: str
+    keyword: str
+    limit: Any
+    path: list[str | int]
+    value: Any
 
 
 class Schema:
@@ -143,37 +161,49 @@ class Schema:
     def violations(self, value: Any, stage: str, prefix: str = "") -> list[Violation]:
         """Everything wrong with `value`, in document order; `prefix` stands before each pointer."""
         accepted, wanted = self._accepts.is_valid(value), self._wants.is_valid(value)
-        refused = [] if accepted else self._found(self._accepts, value, stage, prefix, "refused")
-        warned = [] if wanted else self._found(self._wants, value, stage, prefix, "warning")
-        known = {violation.pointer for violation in refused}
-        return refused + [v for v in warned if not any(_covers(at, v.pointer) for at in known)]
+        if accepted and wanted:
+            return []
+        refused = [] if accepted else self._errors(self._accepts, value)
+        warned = [] if wanted else self._errors(self._wants, value)
+        places = {(error.reference, tuple(error.path)) for error in refused}
+        found = self._made(refused, stage, prefix, "refused")
+        known = {violation.pointer for violation in found}
+        extra = [error for error in warned if (error.reference, tuple(error.path)) not in places]
+        more = self._made(extra, stage, prefix, "warning")
+        return found + [v for v in more if not any(_covers(at, v.pointer) for at in known)]
 
-    def _found(self, validator: Validator, value: Any, stage: str, prefix: str, severity: Severity) -> list[Violation]:
-        made = (self._violation(error, stage, prefix, severity) for error in validator.iter_errors(value))
-        unique = {(v.rule, v.pointer): v for v in made}
-        return sorted(unique.values(), key=lambda v: (v.pointer, v.rule))
+    def _errors(self, validator: Validator, value: Any) -> list[Failed]:
+        return [self._failed(error) for error in validator.iter_errors(value)]
 
-    def _violation(self, error: ValidationError, stage: str, prefix: str, severity: Severity) -> Violation:
+    def _failed(self, error: ValidationError) -> Failed:
         reference, limit = self._all.at(error.absolute_keyword_location or "")
         path: list[str | int] = list(error.instance_path)
-        if rule := self._rule(reference):
-            return rule.violation(prefix + pointer(path), error.instance)
-        keyword = str(error.schema_path[-1])
-        value = error.instance
+        keyword, value = str(error.schema_path[-1]), error.instance
         if keyword == "required":
             path.append(error.kind.property)  # type: ignore[attr-defined]
             value = None
-        wild = ["*" if isinstance(token, int) else token for token in path]
+        return Failed(reference, keyword, limit, path, value)
+
+    def _made(self, errors: list[Failed], stage: str, prefix: str, severity: Severity) -> list[Violation]:
+        made = (self._violation(error, stage, prefix, severity) for error in errors)
+        unique = {(v.rule, v.pointer): v for v in made}
+        return sorted(unique.values(), key=lambda v: (v.pointer, v.rule))
+
+    def _violation(self, error: Failed, stage: str, prefix: str, severity: Severity) -> Violation:
+        at = prefix + pointer(error.path)
+        # What only the documents ask for breaks no rule: it is off the documented type, whoever speaks of it.
+        if severity == "refused" and (rule := self._rule(error.reference)):
+            whole = error.path[:-1] if error.keyword == "required" else error.path
+            return rule.violation(prefix + pointer(whole), error.value)
+        wild = pointer(["*" if isinstance(token, int) else token for token in error.path])
+        names = [str(token) for token in error.path] or [prefix.rpartition("/")[2]]
         return Violation(
-            rule=f"{self._subject}{prefix}{pointer(wild)}/{keyword}",
-            pointer=prefix + pointer(path),
-            message=_message(keyword, limit, value),
+            rule=f"{self._subject}{prefix and '/'}{prefix}{wild}/{error.keyword}",
+            pointer=at,
+            message=_message(error.keyword, error.limit, error.value),
             severity=severity,
-            situation=f"{stage}.{keyword}" if severity == "refused" else "",
-            values={
-                **_values([str(t) for t in path] or [prefix.rpartition("/")[2]], value),
-                "limit": text(limit)[:200],
-            },
+            situation=f"{stage}.{error.keyword}" if severity == "refused" else "",
+            values={**_values(names, error.value), "limit": text(error.limit)[:200]},
         )
 
     def _rule(self, reference: str) -> Rule | None:

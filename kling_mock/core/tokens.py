@@ -86,14 +86,15 @@ def mistimed(
     signed = claims.get("iat")
     if signed is None and "nbf" in claims:
         signed = min(claims["nbf"] + way.backdated_ms, max(first_seen, claims["nbf"]))
-    if signed is None or signed > wall:
-        age_now = None
-    else:
-        age_now = (paced(signed, first_seen) if signed < first_seen else 0) + elapsed
+    age = None
+    if signed is not None and signed <= wall:
+        # Claims are whole seconds: only a jump after that second surely came after the signature.
+        latest = max(signed, min(signed + 999, first_seen))
+        age = (latest - signed) + (paced(latest, first_seen) if latest < first_seen else 0) + elapsed
     for name, reason in (("nbf", "not-yet-valid"), ("exp", "expired")):
         if name not in claims:
             continue
-        come = claims[name] <= wall if age_now is None or signed is None else claims[name] - signed <= age_now
+        come = claims[name] <= wall if age is None or signed is None else claims[name] - signed <= age
         if come == (name == "exp"):
             return reason
     return None

@@ -199,7 +199,7 @@ def _task(mock: Mock, task: Task) -> dict[str, Any]:
 def _result(mock: Mock, task: Task) -> dict[str, Any] | None:
     if task.result is None:
         return None
-    made = to_builtins(task.result)
+    made: dict[str, Any] = to_builtins(task.result)
     del made["id"]
     files = results(task) if steering.view(mock, task).ends == "success" else []
     return made | {"files": [{key: row[key] for key in ("url", "watermarked", "cover")} for row in files]}

@@ -103,7 +103,11 @@ class Mock:
         routed = self.router.find(request)
         provider, operation = routed.provider, routed.operation
         if operation is None:
-            return Prepared(Call(provider, request, mount=routed.mount, violations=routed.violations), Caller(), ())
+            return Prepared(
+                Call(provider, request, base=self._base(request) + routed.mount, violations=routed.violations),
+                Caller(),
+                (),
+            )
         caller = self.accounts.identify(provider, operation, request)
         decoded = decode(operation, request)
         violations = (*((caller.violation,) if caller.violation else ()), *decoded.violations)
@@ -112,7 +116,7 @@ class Mock:
             request,
             operation,
             routed.path,
-            routed.mount,
+            self._base(request) + routed.mount,
             self._preferences(provider, caller),
             caller.account,
             caller.anonymous,
@@ -163,7 +167,7 @@ class Mock:
         with self.store.transaction():
             now = self.clocks.now(account)
             found = self.store.fetch(reads(judgement), call.provider.name, call.account, now)
-            decision = decide(judgement, found, now, entropy, self._media(call.request))
+            decision = decide(judgement, found, now, entropy, self._base(call.request) + MEDIA)
             self.store.apply(call.provider.name, decision.effects)
         violations = (*judgement.violations, *decision.violations)
         reply = replace(decision.reply, headers={**decision.reply.headers, **self._notes(call, decision, violations)})
@@ -195,10 +199,9 @@ class Mock:
         }
         return wire(provider.refuse(violation, {**scope, "now": self.clocks.now()}))
 
-    def _media(self, request: Request) -> str:
-        if self.options.public_url:
-            return self.options.public_url.rstrip("/") + MEDIA
-        return f"{request.scheme}://{request.host}{MEDIA}"
+    def _base(self, request: Request) -> str:
+        """The address of this server as the client has it, or as --public-url says."""
+        return (self.options.public_url or f"{request.scheme}://{request.host}").rstrip("/")
 
     def _notes(self, call: Call, decision: Decision, violations: tuple[Violation, ...]) -> dict[str, str]:
         """Headers that speak of the mock: what was wrong and what it would take."""

@@ -1,7 +1,7 @@
 """Steering a mock: accounts, forced states, clocks and resets, as functions that know no HTTP.
 
-The control API and the pytest plugin call the same ones. What cannot be done raises `Refused`, a `ValueError` whose text
-says why; what changes tasks does so in one transaction of the store.
+The control API and the pytest plugin call the same ones. What cannot be done raises `Refused`, a `ValueError` whose
+text says why; what changes tasks does so in one transaction of the store.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -139,7 +140,7 @@ def test_every_timeline_is_monotone_and_legal(walk: tuple[list[str], tuple[Momen
     table, subject = lifecycle(), task(moments)
     assert [moment.state for moment in moments] == path
     assert table.legal(path)
-    assert all(before.at <= after.at for before, after in zip(moments, moments[1:], strict=False))
+    assert all(before.at <= after.at for before, after in pairwise(moments))
     last = 0
     for now in sorted(moments[0].at + offset for offset in offsets):
         view = observe(table, subject, now)
@@ -156,8 +157,8 @@ def test_a_changed_course_stays_monotone(walk: tuple[list[str], tuple[Moment, ..
     _, moments = walk
     now = moments[0].at + after
     changed = redirect(task(moments), [Moment(now, end)], now)
-    assert all(one.at <= other.at for one, other in zip(changed, changed[1:], strict=False))
-    assert [moment for moment in changed[:-1]] == [moment for moment in moments if moment.at <= now]
+    assert all(one.at <= other.at for one, other in pairwise(changed))
+    assert list(changed[:-1]) == [moment for moment in moments if moment.at <= now]
     assert observe(lifecycle(), task(changed), now).state == end
 
 

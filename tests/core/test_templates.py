@@ -120,7 +120,7 @@ def test_two_renderings_share_nothing() -> None:
         ({"a": [1, "{$tsk.id}"]}, "/here/a/1", "'$tsk.id' does not start with one of"),
         ({"$each": "{$page|sze}", "$as": 1}, "/here/$each", "unknown filter 'sze'"),
         ({"a/b": "{$task.id"}, "/here/a~1b", "unclosed expression"),
-        ({"a": {"$ref": "#/prt"}}, "/here/a", "$ref '#/prt' has no 'prt'; known are here, part"),
+        ({"a": {"$ref": "#/prt"}}, "/here/a", "$ref '#/prt' has no 'prt'; did you mean 'part'?"),
         ({"a": {"$ref": "../no/x.yaml"}}, "/here/a", "$ref names 'no/x.yaml', which is not a document here"),
     ],
 )

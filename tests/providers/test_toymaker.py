@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kling_mock.core.model import Request
 from kling_mock.core.provider import Provider
 from kling_mock.loading import collisions
 from kling_mock.server.mock import Mock
@@ -248,7 +249,7 @@ def test_a_missing_ticket(toys: Client) -> None:
     """A required query parameter that is not there is named in the envelope and by its pointer."""
     answer = toys.send("GET", "/workshop/order")
     assert slip(answer) == (422, "bad-order", "ticket is required")
-    assert answer.wrong == [("showToyquery/ticket/required", "query/ticket")]
+    assert answer.wrong == [("showToy/query/ticket/required", "query/ticket")]
     assert answer.json["slip"]["about"] == "ticket"
 
 
@@ -256,7 +257,7 @@ def test_a_missing_ticket_header(toys: Client) -> None:
     """A required header that is not there is named in lower case, as headers are read."""
     answer = toys.send("DELETE", "/workshop/order")
     assert slip(answer) == (422, "bad-order", "x-ticket is required")
-    assert answer.wrong == [("cancelToyheader/x-ticket/required", "header/x-ticket")]
+    assert answer.wrong == [("cancelToy/header/x-ticket/required", "header/x-ticket")]
 
 
 @pytest.mark.parametrize(
@@ -351,6 +352,17 @@ def test_a_photo_is_optional_and_measured(
     assert not sent or sent[:40] not in answer.body.decode() + str(answer.headers)
 
 
+def test_a_photo_that_fails_later(toys: Client) -> None:
+    """A rule of the severity `fails` lets the order in, says so, and breaks it at its usual end with the reason."""
+    photo = base64.b64encode((MEDIA / "too-wide-751x300.png").read_bytes()).decode()
+    answer = toys.send("POST", "/workshop/orders", BEAR | {"photo": photo})
+    assert (answer.status, answer.wrong) == (202, [("a-photo-fits-the-bench", "/photo")])
+    assert answer.violations[0]["severity"] == "fails"
+    toys.advance("8s")
+    order = show(toys, answer.json["order"]["ticket"]).json["order"]
+    assert (order["step"], order["why"]) == (-1, "The photo hung over the bench")
+
+
 def test_an_unknown_room_and_gesture(toys: Client) -> None:
     """An unknown path and a wrong method come in the toy's second envelope, the latter with Allow."""
     nowhere = toys.send("GET", "/workshop/cellar")
@@ -384,8 +396,6 @@ def test_the_same_calls_give_the_same_bytes(toymaker: Provider, make_mock: Calla
     def run(seed: str) -> tuple[list[bytes], list[dict[str, Any]]]:
         mock = make_mock(toymaker, seed=seed)
         headers = {"x-toy-key": "toy-mock-key-that-opens-nothing", "content-type": "application/json"}
-        from kling_mock.core.model import Request
-
         bodies = [mock.answer(Request("POST", "/workshop/orders", "", headers, b'{"toy":"bear"}')).body for _ in "ab"]
         return bodies, list(mock.journal.read())
 
