@@ -117,10 +117,10 @@ FILTERS: Mapping[str, Callable[[Any, str], Any]] = {
 
 
 def _lookup(value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value.get(name, ABSENT)
-    found = getattr(value, name, ABSENT)
-    return ABSENT if found is None and not isinstance(value, Mapping) else found
+    found = getattr(value, name, None)
+    return ABSENT if found is None else found
 
 
 def point(value: Any, path: list[str]) -> Any:
@@ -131,7 +131,7 @@ def point(value: Any, path: list[str]) -> Any:
                 return ABSENT
             inner = [point(item, path[index + 1 :]) for item in value]
             return [item for item in inner if item is not ABSENT]
-        if isinstance(value, Mapping) and step in value:
+        if isinstance(value, dict) and step in value:
             value = value[step]
         elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
             value = value[int(step)]

@@ -295,7 +295,7 @@ def _counter(judgement: Judgement) -> str | None:
 
 def lightened(value: Any) -> Any:
     """A document without its long texts (images as base64), which a task need not remember."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: lightened(item) for key, item in value.items()}
     if isinstance(value, list):
         return [lightened(item) for item in value]

@@ -21,6 +21,9 @@ class Routed(Struct, frozen=True):
     violations: tuple[Violation, ...] = ()
 
 
+Found = tuple[Mapping[str, Operation], Mapping[str, str]]
+
+
 class Router:
     """All providers of one server. `mounts` puts a provider under a prefix, by name."""
 
@@ -33,31 +36,29 @@ class Router:
 
     def find(self, request: Request) -> Routed:
         """Where the request leads; a path or method that nobody has is a violation, in somebody's words."""
-        provider, path, mount = self._provider(request)
-        found = provider.routes.find(path)
+        provider, mount, found = self._provider(request)
         if found is None:
             message = f"no operation of {provider.name} has this path"
-            return Routed(
-                provider, mount=mount, violations=(Violation("mock/route.path", "", message, situation="route.path"),)
-            )
+            wrong = Violation("mock/route.path", "", message, situation="route.path")
+            return Routed(provider, mount=mount, violations=(wrong,))
         operations, parameters = found
         operation = operations.get(request.method)
         if operation is None:
             return Routed(provider, None, parameters, mount, (_wrong_method(request, operations),))
         return Routed(provider, operation, parameters, mount)
 
-    def _provider(self, request: Request) -> tuple[Provider, str, str]:
+    def _provider(self, request: Request) -> tuple[Provider, str, Found | None]:
+        """The provider, the prefix under which it was reached, and what its routes found."""
         by_host = self._hosts.get(hostname(request.host))
         if by_host:
-            return by_host, request.path, ""
+            return by_host, "", by_host.routes.find(request.path)
         for prefix, provider in self._mounted.items():
             if request.path == prefix or request.path.startswith(prefix + "/"):
-                return provider, request.path[len(prefix) :] or "/", prefix
+                return provider, prefix, provider.routes.find(request.path[len(prefix) :] or "/")
         for provider in self._open:
-            if provider.routes.find(request.path):
-                return provider, request.path, ""
-        likely = max(self._open, key=lambda provider: _likeness(provider, request.path), default=self._fallback)
-        return likely, request.path, ""
+            if found := provider.routes.find(request.path):
+                return provider, "", found
+        return max(self._open, key=lambda one: _likeness(one, request.path), default=self._fallback), "", None
 
 
 def hostname(host: str) -> str:

@@ -512,6 +512,32 @@ def test_two_paths_that_are_one_are_refused(toy_documents: Toys) -> None:
     expect(toy_documents, "openapi", "/paths/~1again~1{b}", "/again/{a}")
 
 
+@pytest.mark.parametrize(
+    ("file", "at", "value", "message"),
+    [
+        ("replies", "/order/step", "{$state.stpe}", "did you mean 'step'?"),
+        ("replies", "/order/films/$when/state/0", "redy", "did you mean 'ready'?"),
+        ("replies", "/order/films/$when", {"variant": ["fancy"]}, "unknown variant 'fancy'"),
+        ("errors", "/envelopes/slip/$when", {"state": ["ready"]}, ""),
+        ("lifecycle", "/latency/brisk/carving", ["5s", "2s"], ""),
+        ("scenarios", "/slow/latency/carving", ["5s", "2s"], ""),
+        ("openapi", "/components/x-prices/films/by/0", "modle", "did you mean 'model'?"),
+        ("openapi", f"{ORDERS}/post/x-mock-result/pack", "video", "no pack 'video'"),
+        ("openapi", "/x-mock-environment/kee", "TOYMAKER_KEE", "unknown credential 'kee'; did you mean 'key'?"),
+        ("openapi", f"{ORDERS}/get/parameters/0/in", "cookie", "'cookie'"),
+        ("openapi", "/components/securitySchemes/key/x-mock-token/0/pattern", "(", ""),
+        ("openapi", f"{ORDERS}/post/responses/2XX", {"content": {"application/json": {"x-mock-body": 1}}}, ""),
+    ],
+)
+def test_what_a_reply_would_show_too_late_is_refused(
+    toy_documents: Toys, file: str, at: str, value: Any, message: str
+) -> None:
+    """What would otherwise drop a key, price nothing or fail a request later is refused at load as well."""
+    put(toy_documents, file, at, value)
+    found = [problem for problem in problems(toy_documents) if problem.file == f"toymaker/{file}.yaml"]
+    assert any(at.startswith(problem.pointer) and message in problem.message for problem in found)
+
+
 def test_everything_wrong_is_told_at_once(toy_documents: Toys) -> None:
     """Independent mistakes are collected: one load, one list."""
     put(toy_documents, "lifecycle", "/states/lost", STATE)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
 from kling_mock.core.model import Request
 from kling_mock.core.provider import Provider
@@ -374,6 +378,44 @@ def test_an_unknown_room_and_gesture(toys: Client) -> None:
     gesture = toys.send("PATCH", "/workshop/order")
     assert (gesture.status, gesture.headers["allow"]) == (405, "DELETE, GET")
     assert gesture.wrong == [("mock/route.method", "")]
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | WORDS, st.lists, max_leaves=5)
+BODIES = st.one_of(
+    st.binary(max_size=60),
+    st.dictionaries(st.sampled_from(["toy", "seconds", "wish", "wind", "photo", "x"]), VALUES).map(
+        lambda body: json.dumps(body).encode()
+    ),
+    st.fixed_dictionaries({"toy": st.sampled_from(["bear", "kite"]), "wish": WORDS, "seconds": VALUES}).map(
+        lambda body: json.dumps(body).encode()
+    ),
+)
+HEADERS = st.dictionaries(st.sampled_from(["x-toy-key", "x-ticket", "prefer", "content-type", "host"]), st.text())
+MEDIA_TYPES = st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain", "", ";", "a/b"])
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@drawn(
+    method=st.sampled_from(["GET", "POST", "DELETE", "PATCH", "HEAD", "get", ""]),
+    path=st.sampled_from(["/workshop/orders", "/workshop/order", "/workshop/order/", "/", "//", "", "/%ff/%00"]),
+    query=st.one_of(st.text(max_size=20), WORDS.map("ticket={}".format), WORDS.map("sheet={}&lines=3".format)),
+    headers=HEADERS,
+    media_type=MEDIA_TYPES,
+    body=BODIES,
+)
+def test_nothing_that_is_sent_breaks_the_mock(
+    toys: Client, method: str, path: str, query: str, headers: dict[str, str], media_type: str, body: bytes
+) -> None:
+    """Whatever comes in, an answer of the toy's own goes out, never a 5xx, with its violations as short ASCII."""
+    answer = toys.send(method, path, query=query, headers={"content-type": media_type} | headers, body=body)
+    assert answer.status < 500
+    assert answer.json["ok"] is (answer.status < 300)
+    note = answer.headers.get("x-mock-violations", "[]")
+    assert note.isascii()
+    assert len(note) <= 4096
+    assert isinstance(json.loads(note), list)
+    assert list(toys.mock.journal.read())
 
 
 # Beside the others

@@ -203,7 +203,8 @@ def test_a_bad_credential_is_refused_by_http(provider: str, remote: Callable[...
     answer = wrong.send(request.method, request.path, headers=request.headers, body=request.body)
     assert answer.status in (400, 401, 403)
     assert "x-mock-hint" in answer.headers
-    assert [rule.partition(".")[0] for rule, _ in answer.wrong] == ["mock/token"]
+    refused = [row["rule"] for row in answer.violations if row["severity"] == "refused"]
+    assert [rule.partition(".")[0] for rule in refused] == ["mock/token"]
 
 
 # Files
@@ -291,7 +292,7 @@ def test_the_query_does_not_change_the_address(running: Running, remote: Callabl
     _, task = made(caller, "video")
     caller.advance("10s")
     polled = remote("kling", headers={"host": "elsewhere.test"}).send("GET", f"{PATH}/{task.id}")
-    assert [address.startswith(running.url + "/") for address in MADE.findall(polled.body.decode())] == [True]
+    assert {address.partition("/_mock/")[0] for address in MADE.findall(polled.body.decode())} == {running.url}
 
 
 @pytest.mark.parametrize("url", ["https://mock.example/base", "https://mock.example/base/"])
@@ -401,8 +402,7 @@ def test_a_server_with_a_hanging_call_can_be_ended(cutting: Running) -> None:
         read_to_end(connection)
 
 
-@pytest.mark.parametrize("of", ["delivery", "head"])
-def test_an_answer_to_head_has_no_body(of: str, running: Running, remote: Callable[..., Remote]) -> None:
+def test_an_answer_to_head_has_no_body(running: Running) -> None:
     """HEAD of a provider's path is answered in the provider's words, without a byte of them, and the next call works."""
     with requests.Session() as session:
         got = session.head(running.url + PATH, timeout=10)

@@ -1,0 +1,182 @@
+"""A task as its caller sees it over time: a legal path to an end, the same ids, the same creation, in the list too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from contract_tests.bundle import Referee, bundle
+from contract_tests.exchanges import CREATES, PROVIDERS, load, provider_of, send
+from contract_tests.target import Reply, Target
+from kling_mock.core.documents import tokens
+
+DAY = 86_400_000
+Aim = Callable[[str], Target]
+Judges = Callable[[str], Referee]
+Link = tuple[str, dict[str, Any], Any]
+
+
+def courses() -> Iterator[Any]:
+    """Every create fixture, in every variant, on the usual course and in every scenario with a course of its own."""
+    for name in CREATES:
+        provider = PROVIDERS[provider_of(name)]
+        dated = [row.name for row in provider.scenarios.values() if (row.timeline or row.latency) and not row.breaks]
+        for variant in provider.variants:
+            for scenario in (None, *dated):
+                yield pytest.param(name, variant, scenario, id=f"{name}-{variant}-{scenario or 'usual'}")
+
+
+def leaves(node: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Every scalar of a document with its pointer."""
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        yield from leaves(child, f"{at}/{key}")
+    if not isinstance(node, dict | list):
+        yield at, node
+
+
+def places(reply: Reply, value: Any) -> set[str]:
+    """Where a reply shows a value of the same type."""
+    return {at for at, leaf in leaves(reply.json) if type(leaf) is type(value) and leaf == value}
+
+
+def links(target: Target, operation: str, created: Reply) -> list[Link]:
+    """The links of a create's reply that its body can follow: operation, parameters and body, values filled in."""
+    document = bundle(target.provider.name)
+    row = next(row for item in document["paths"].values() for row in item.values() if row["operationId"] == operation)
+    response = row["responses"][str(created.status)]
+    if "$ref" in response:
+        response = at_pointer(document, response["$ref"][1:])
+    found = []
+    for link in response.get("links", {}).values():
+        try:
+            filled = [value_of(link.get(part), created.json) for part in ("parameters", "requestBody")]
+        except (KeyError, TypeError):
+            continue  # a link of the other variant
+        found.append((link["operationId"], filled[0] or {}, filled[1]))
+    return found
+
+
+def at_pointer(node: Any, pointer: str) -> Any:
+    """The node at a JSON pointer."""
+    for token in tokens(pointer):
+        node = node[int(token)] if isinstance(node, list) else node[token]
+    return node
+
+
+def value_of(written: Any, body: Any) -> Any:
+    """A link's value with its runtime expressions replaced; those over the response's body are all that is used."""
+    if isinstance(written, dict):
+        return {key: value_of(item, body) for key, item in written.items()}
+    if isinstance(written, str) and written.startswith("$response.body#"):
+        return at_pointer(body, written.removeprefix("$response.body#"))
+    return written
+
+
+def follow(target: Target, link: Link, headers: dict[str, str]) -> Reply:
+    """Make the call that a link describes."""
+    operation, parameters, body = target.provider.operations[link[0]], link[1], link[2]
+    path = operation.path
+    for name, value in parameters.items():
+        path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
+    content = b"" if body is None else json.dumps(body).encode()
+    typed = {} if body is None else {"Content-Type": "application/json"}
+    return target.send(operation.method, path, {**typed, **target.credential(operation), **headers}, content)
+
+
+def moments(task: dict[str, Any]) -> list[int]:
+    """When to look: just before, at and just after each change, half-way between them, and long after the end."""
+    changes = [moment["at"] for moment in task["timeline"]]
+    between = [(before + after) // 2 for before, after in zip(changes, changes[1:], strict=False)]
+    around = [at + off for at in changes for off in (-1, 0, 1)]
+    return sorted({at for at in (*around, *between, changes[-1] + DAY) if at > task["created_at"]})
+
+
+@pytest.mark.parametrize(("name", "variant", "scenario"), courses())
+def test_a_task_lives_as_the_spec_says(
+    name: str, variant: str, scenario: str | None, aim: Aim, referee: Judges
+) -> None:
+    """Queried around each change, a task goes a legal path to its end and stays there, and its replies agree."""
+    target = aim(provider_of(name))
+    lifecycle = target.provider.lifecycle
+    headers = {"Prefer": f"variant={variant}" + (f", scenario={scenario}" if scenario else "")}
+    created = send(target, name, headers)
+    assert created.status < 300, created.body[:500]
+    ways = links(target, load(name)["operation"], created)
+    if not ways and variant != target.provider.variants[0]:
+        pytest.skip("the spec has no link that this variant's reply could follow")
+    assert ways, "no link of the create's reply leads to its task"
+
+    task = target.task(identity(ways[0]))
+    now, seen = task["created_at"], []
+    for at in moments(task):
+        target.advance(at - now)
+        now = at
+        replies = [follow(target, way, headers) for way in ways]
+        for way, reply in zip(ways, replies, strict=True):
+            assert reply.status < 300, reply.body[:500]
+            assert referee(target.provider.name).reply(target.provider.operations[way[0]], reply) == []
+        seen.append((target.task(task["id"])["state"], replies))
+
+    history = [state for state, _ in groupby(state for state, _ in seen)]
+    assert lifecycle.legal(history), history
+    assert lifecycle.ended(history[-1])
+    assert seen[-1][0] == seen[-2][0]
+    for index in range(len(ways)):
+        told = [(state, replies[index]) for state, replies in seen]
+        check_words(target, told)
+        check_ids(task["id"], [created, *(reply for _, reply in told)])
+        check_creation(task["created_at"], [reply for _, reply in told])
+    check_list(target, task, seen[-1][1][0], headers, referee)
+
+
+def identity(link: Link) -> str:
+    """The task's id: the value of a link that is the create's own, by its expression the only one not constant."""
+    values = list(link[1].values()) + (list(link[2].values()) if isinstance(link[2], dict) else [])
+    return str(values[-1])
+
+
+def check_words(target: Target, told: list[tuple[str, Reply]]) -> None:
+    """Some place of the reply says at every moment, in one column of the spec's words, what the state is."""
+    states = target.provider.lifecycle.states
+    columns = {column for state in states.values() for column in state.words}
+    telling = {column for column in columns if len({repr(states[name].words[column]) for name, _ in told}) > 1}
+    found = [
+        column for column in telling if set.intersection(*(places(r, states[name].words[column]) for name, r in told))
+    ]
+    shown = [(name, dict(leaves(reply.json))) for name, reply in told]
+    assert found, f"no place of the reply follows the state through {sorted(telling)}: {shown}"
+
+
+def check_ids(id_: str, replies: list[Reply]) -> None:
+    """The task's id is in every reply, and in all queries at the same place."""
+    assert places(replies[0], id_)
+    assert set.intersection(*(places(reply, id_) for reply in replies[1:]))
+
+
+def check_creation(created: int, replies: list[Reply]) -> None:
+    """Where a reply shows when the task was created, it never shows another time."""
+    if places(replies[0], created):
+        assert set.intersection(*(places(reply, created) for reply in replies))
+
+
+def check_list(target: Target, task: dict[str, Any], query: Reply, headers: dict[str, str], referee: Judges) -> None:
+    """Lists of this kind of task show it first, and as the query does."""
+    for operation in target.provider.operations.values():
+        if operation.role != "list" or target.kind(operation) != task["kind"]:
+            continue
+        reply = target.send(operation.method, operation.path, {**target.credential(operation), **headers})
+        assert reply.status == 200
+        assert referee(target.provider.name).reply(operation, reply) == []
+        assert owner(query.json, task["id"]) == owner(reply.json, task["id"])
+
+
+def owner(document: Any, id_: str) -> Any:
+    """The innermost object that holds the id as a value."""
+    at = next((at for at, leaf in leaves(document) if leaf == id_), None)
+    return None if at is None else at_pointer(document, at.rpartition("/")[0])
