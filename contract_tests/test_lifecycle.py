@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
@@ -18,7 +18,16 @@ from kling_mock.core.documents import tokens
 DAY = 86_400_000
 Aim = Callable[[str], Target]
 Judges = Callable[[str], Referee]
-Link = tuple[str, dict[str, Any], Any]
+
+
+class Link(NamedTuple):
+    """A link with its values filled in: the operation, its parameters and body, and the id that it passes on."""
+
+    operation: str
+    parameters: dict[str, Any]
+    body: Any
+    id: str
+
 
 
 def courses() -> Iterator[Any]:
@@ -46,7 +55,7 @@ def places(reply: Reply, value: Any) -> set[str]:
 
 
 def links(target: Target, operation: str, created: Reply) -> list[Link]:
-    """The links of a create's reply that its body can follow: operation, parameters and body, values filled in."""
+    """The links of a create's reply that its body can follow; the spec writes them for one variant each."""
     document = bundle(target.provider.name)
     row = next(row for item in document["paths"].values() for row in item.values() if row["operationId"] == operation)
     response = row["responses"][str(created.status)]
@@ -54,11 +63,13 @@ def links(target: Target, operation: str, created: Reply) -> list[Link]:
         response = at_pointer(document, response["$ref"][1:])
     found = []
     for link in response.get("links", {}).values():
+        passed: list[Any] = []
         try:
-            filled = [value_of(link.get(part), created.json) for part in ("parameters", "requestBody")]
+            parameters = value_of(link.get("parameters", {}), created.json, passed)
+            body = value_of(link.get("requestBody"), created.json, passed)
         except (KeyError, TypeError):
-            continue  # a link of the other variant
-        found.append((link["operationId"], filled[0] or {}, filled[1]))
+            continue
+        found.append(Link(link["operationId"], parameters, body, str(passed[0])))
     return found
 
 
@@ -69,23 +80,24 @@ def at_pointer(node: Any, pointer: str) -> Any:
     return node
 
 
-def value_of(written: Any, body: Any) -> Any:
-    """A link's value with its runtime expressions replaced; those over the response's body are all that is used."""
+def value_of(written: Any, body: Any, passed: list[Any]) -> Any:
+    """A link's value, its expressions over the response's body (no others are used) replaced and noted in `passed`."""
     if isinstance(written, dict):
-        return {key: value_of(item, body) for key, item in written.items()}
+        return {key: value_of(item, body, passed) for key, item in written.items()}
     if isinstance(written, str) and written.startswith("$response.body#"):
-        return at_pointer(body, written.removeprefix("$response.body#"))
+        passed.append(at_pointer(body, written.removeprefix("$response.body#")))
+        return passed[-1]
     return written
 
 
 def follow(target: Target, link: Link, headers: dict[str, str]) -> Reply:
     """Make the call that a link describes."""
-    operation, parameters, body = target.provider.operations[link[0]], link[1], link[2]
+    operation = target.provider.operations[link.operation]
     path = operation.path
-    for name, value in parameters.items():
+    for name, value in link.parameters.items():
         path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
-    content = b"" if body is None else json.dumps(body).encode()
-    typed = {} if body is None else {"Content-Type": "application/json"}
+    content = b"" if link.body is None else json.dumps(link.body).encode()
+    typed = {} if link.body is None else {"Content-Type": "application/json"}
     return target.send(operation.method, path, {**typed, **target.credential(operation), **headers}, content)
 
 
@@ -97,7 +109,7 @@ def moments(task: dict[str, Any]) -> list[int]:
     return sorted({at for at in (*around, *between, changes[-1] + DAY) if at > task["created_at"]})
 
 
-@pytest.mark.parametrize(("name", "variant", "scenario"), courses())
+@pytest.mark.parametrize(("name", "variant", "scenario"), list(courses()))
 def test_a_task_lives_as_the_spec_says(
     name: str, variant: str, scenario: str | None, aim: Aim, referee: Judges
 ) -> None:
@@ -112,7 +124,7 @@ def test_a_task_lives_as_the_spec_says(
         pytest.skip("the spec has no link that this variant's reply could follow")
     assert ways, "no link of the create's reply leads to its task"
 
-    task = target.task(identity(ways[0]))
+    task = target.task(ways[0].id)
     now, seen = task["created_at"], []
     for at in moments(task):
         target.advance(at - now)
@@ -120,7 +132,7 @@ def test_a_task_lives_as_the_spec_says(
         replies = [follow(target, way, headers) for way in ways]
         for way, reply in zip(ways, replies, strict=True):
             assert reply.status < 300, reply.body[:500]
-            assert referee(target.provider.name).reply(target.provider.operations[way[0]], reply) == []
+            assert referee(target.provider.name).reply(target.provider.operations[way.operation], reply) == []
         seen.append((target.task(task["id"])["state"], replies))
 
     history = [state for state, _ in groupby(state for state, _ in seen)]
@@ -133,12 +145,6 @@ def test_a_task_lives_as_the_spec_says(
         check_ids(task["id"], [created, *(reply for _, reply in told)])
         check_creation(task["created_at"], [reply for _, reply in told])
     check_list(target, task, seen[-1][1][0], headers, referee)
-
-
-def identity(link: Link) -> str:
-    """The task's id: the value of a link that is the create's own, by its expression the only one not constant."""
-    values = list(link[1].values()) + (list(link[2].values()) if isinstance(link[2], dict) else [])
-    return str(values[-1])
 
 
 def check_words(target: Target, told: list[tuple[str, Reply]]) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from kling_mock.core.judging import Call, _spoken
+from kling_mock.core.calls import Call, spoken
 from kling_mock.core.model import Request
 from kling_mock.core.provider import Operation
 from kling_mock.loading import bundled, read_yaml
@@ -82,7 +82,7 @@ def scope(client: Client, operation: Operation, request: Request) -> dict[str, A
     found = client.provider.routes.find(request.path)
     assert found is not None
     body = parse_json(request.body) if request.body else None
-    return {"request": _spoken(Call(client.provider, request, operation, found[1], document=body))}
+    return {"request": spoken(Call(client.provider, request, operation, found[1], document=body))}
 
 
 def asking_for(client: Client, operation: Operation, request: Request, id_: str) -> Request:

@@ -7,21 +7,21 @@ reserves now and what it settles or refunds at the end that it already knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
 
 from kling_mock.core import entropy as ids
+from kling_mock.core.calls import lightened
+from kling_mock.core.courses import failing, ledger, moved
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.judging import Judgement, lightened, reads
-from kling_mock.core.lifecycle import Lifecycle, observe, redirect, timeline
+from kling_mock.core.judging import Judgement, reads
+from kling_mock.core.lifecycle import observe, timeline
 from kling_mock.core.model import (
     Append,
     Count,
     Decision,
     Effect,
-    Entry,
     Found,
     Moment,
     PutTask,
@@ -29,11 +29,9 @@ from kling_mock.core.model import (
     Task,
     View,
     Violation,
-    Withdraw,
 )
 from kling_mock.core.provider import Answer, Provider, Scenario
-
-EXTENSIONS = {"video": "mp4", "image": "png"}
+from kling_mock.core.showing import speak
 
 
 def decide(judgement: Judgement, found: Found, now: int, entropy: str, media: str = "") -> Decision:
@@ -157,55 +155,6 @@ def stored(situation: str, message: str, value: str) -> Violation:
     return Violation(f"mock/{situation}", "", message, situation=situation, values={"value": value[:200]})
 
 
-class _Spoken(dict[str, Any]):
-    """A task as templates speak of it; `kind` is an attribute too, for `$when`."""
-
-    @property
-    def kind(self) -> str:
-        return str(self["kind"])
-
-
-def speak(provider: Provider, task: Task, view: View) -> _Spoken:
-    """A task as replies show it. `results` is empty until it has succeeded, `reason` until it has failed."""
-    shown = _Spoken(
-        id=task.id,
-        kind=task.kind,
-        alias=task.alias,
-        created=task.created,
-        changed=view.changed,
-        request=task.request,
-        parameters=task.parameters,
-        price=task.price,
-        reason=task.reason if view.ends == "failure" else None,
-        results=results(task) if view.ends == "success" else [],
-        operation=task.operation,
-        media=f"{task.media}/{provider.name}/{task.id}",
-    )
-    return _Spoken((name, value) for name, value in shown.items() if value is not None)
-
-
-def results(task: Task) -> list[dict[str, Any]]:
-    """The files of a task that succeeded, in order: index, id, URLs, size in pixels, length in ms."""
-    if task.result is None:
-        return []
-    made, base = task.result, f"{task.media}/{task.provider}/{task.id}"
-    extension = EXTENSIONS[made.of]
-    return [
-        {
-            "index": index,
-            "number": index + 1,
-            "id": ids.draw(made.id, task.entropy, f"result {index}"),
-            "url": f"{base}/{index}.{extension}",
-            "watermarked": f"{base}/{index}-watermarked.{extension}",
-            "cover": f"{base}/{index}-cover.jpg",
-            "width": made.width,
-            "height": made.height,
-            "duration": made.duration,
-        }
-        for index in range(made.count)
-    ]
-
-
 def _create(step: _Step) -> Decision:
     task = _new_task(step)
     first = step.provider.lifecycle.states[task.timeline[0].state]
@@ -228,7 +177,7 @@ def _new_task(step: _Step) -> Task:
     if scenario:
         latency, path = {**latency, **scenario.latency}, scenario.timeline or path
     if doomed := next((v for v in judgement.violations if v.severity == "fails"), None):
-        path, reason = _failing(provider.lifecycle), doomed.values.get("reason", doomed.message)
+        path, reason = failing(provider.lifecycle), doomed.values.get("reason", doomed.message)
     return Task(
         id=id_,
         provider=provider.name,
@@ -247,36 +196,6 @@ def _new_task(step: _Step) -> Task:
         result=judgement.result,
         price=judgement.quote.amount if judgement.quote else None,
         media=step.media,
-    )
-
-
-def _failing(lifecycle: Lifecycle) -> tuple[str, ...]:
-    """The usual path, but for its end: what is accepted and then fails."""
-    before = lifecycle.usual[:-1]
-    return (*before, lifecycle.may_end(before[-1], "failure") or lifecycle.usual[-1])
-
-
-def ledger(lifecycle: Lifecycle, task: Task, since: int | None = None) -> tuple[Entry, ...]:
-    """The dated lines of a task: what it reserves and occupies at its create, what it settles and frees at its end.
-
-    `since` leaves out what is dated before it (a task whose course was changed then).
-    """
-    if task.result is None:
-        return ()
-    pack, slots = task.result.pack, Decimal(task.result.slots)
-    rows: list[tuple[int, str, Any, Decimal]] = [(task.created, "", "slots", slots)]
-    if pack and task.price is not None:
-        rows.append((task.created, pack, "reserve", task.price))
-    last = task.timeline[-1]
-    if lifecycle.ended(last.state):
-        rows.append((last.at, "", "slots", -slots))
-        if pack and task.price is not None:
-            paid = lifecycle.states[last.state].ends == "success"
-            rows.append((last.at, pack, "settle" if paid else "refund", task.price))
-    return tuple(
-        Entry(at, task.account, name, of, amount, task.id)
-        for at, name, of, amount in rows
-        if since is None or at >= since
     )
 
 
@@ -340,62 +259,6 @@ def _cancel(step: _Step) -> Decision:
         return Decision(step.provider.refuse(violation, step.scope), violations=(violation,))
     changed, effects = moved(lifecycle, replace(task, reason=None), [Moment(step.now, to)], step.now)
     return Decision(step.render(changed, observe(lifecycle, changed, step.now)), effects, task=task.id)
-
-
-def moved(lifecycle: Lifecycle, task: Task, moments: list[Moment], now: int) -> tuple[Task, tuple[Effect, ...]]:
-    """Change a task's course: what was not yet due is withdrawn and dated anew. What is settled stays settled."""
-    changed = replace(task, timeline=redirect(task, moments, now))
-    if lifecycle.ended(task.timeline[-1].state) and task.timeline[-1].at <= now:
-        return changed, (PutTask(changed),)
-    entries = tuple(entry for entry in ledger(lifecycle, changed, now) if entry.of != "reserve" and entry.amount)
-    entries = tuple(entry for entry in entries if not (entry.of == "slots" and entry.amount > 0))
-    return changed, (PutTask(changed), Withdraw(task.account, task.id, now), Append(entries))
-
-
-def force(provider: Provider, task: Task, state: str, reason: str | None, now: int, jump: bool) -> tuple[Effect, ...]:
-    """Put a task into `state` now, by the shortest legal way, or by a jump that breaks the order.
-
-    A state that is left again is left after its usual time. Raises `ValueError` when no legal way leads there.
-    """
-    lifecycle = provider.lifecycle
-    here = observe(lifecycle, task, now).state
-    path = [state] if jump else _way(lifecycle, here, state)
-    latency = next(iter(lifecycle.latency.values()))
-    onward = [state, *_onward(lifecycle, state)]
-    moments = [Moment(now, step) for step in path[:-1]]
-    moments += timeline(onward, latency, now, task.entropy)
-    named = reason or task.reason or _default_reason(provider)
-    changed = replace(task, reason=named if lifecycle.states[state].ends == "failure" else task.reason)
-    return moved(lifecycle, changed, moments, now)[1]
-
-
-def _default_reason(provider: Provider) -> str | None:
-    return next((scenario.reason for scenario in provider.scenarios.values() if scenario.reason), None)
-
-
-def _way(lifecycle: Lifecycle, here: str, there: str) -> list[str]:
-    """The states after `here` on the shortest legal way to `there`."""
-    waiting: list[list[str]] = [[here]]
-    seen = {here}
-    while waiting:
-        path = waiting.pop(0)
-        for state in lifecycle.states[path[-1]].then:
-            if state == there:
-                return [*path[1:], state]
-            if state not in seen:
-                seen.add(state)
-                waiting.append([*path, state])
-    raise ValueError(f"no legal way leads from {here!r} to {there!r}")
-
-
-def _onward(lifecycle: Lifecycle, state: str) -> list[str]:
-    """The usual way on from `state` to success."""
-    if lifecycle.ended(state):
-        return []
-    for there in lifecycle.states:
-        if lifecycle.states[there].ends == "success":
-            return _way(lifecycle, state, there)
-    return []
 
 
 ROLES: Mapping[str, Callable[[_Step], Decision]] = {

@@ -6,47 +6,24 @@ in as violations and is judged together with the rest, so that every stage that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from msgspec import Struct, field
 
-from kling_mock.core.documents import pointer
+from kling_mock.core.calls import Call, body_for, images, preferences, spoken
 from kling_mock.core.expressions import ABSENT, Scope
-from kling_mock.core.model import Account, Page, Quote, Reads, Request, Result, Upload, Violation
+from kling_mock.core.model import Page, Quote, Reads, Result, Violation
 from kling_mock.core.pricing import quote
 from kling_mock.core.problems import closest
-from kling_mock.core.provider import Body, Operation, Provider
+from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.reading import convert
 from kling_mock.core.scenarios import marked
 from kling_mock.core.schemas import unknown_keys
 
 NUMERIC = {"seconds": "number", "count": "integer"}
-PREFERENCE = re.compile(r"\s*([a-z]+)\s*=\s*\"?([A-Za-z0-9_.-]+)\"?\s*")
-LONG = 1024
 
 Facts = Mapping[str, Mapping[str, Any]]
-
-
-class Call(Struct, frozen=True):
-    """A request on its way to be judged: routed, its caller identified, its body decoded, as far as each went well.
-
-    `base` is the URL under which the provider is reached; `preferences` are the server's and the account's; those of the request's Prefer header go before them.
-    """
-
-    provider: Provider
-    request: Request
-    operation: Operation | None = None
-    path: Mapping[str, str] = field(default_factory=dict)
-    base: str = ""
-    preferences: Mapping[str, str] = field(default_factory=dict)
-    account: Account | None = None
-    anonymous: bool = False
-    document: Any = ABSENT
-    uploads: Mapping[str, Upload] = field(default_factory=dict)
-    violations: tuple[Violation, ...] = ()
 
 
 class Judgement(Struct, frozen=True):
@@ -75,38 +52,12 @@ class Judgement(Struct, frozen=True):
         return self.call.operation
 
 
-def preferences(headers: Mapping[str, str]) -> dict[str, str]:
-    """The `name=value` preferences of a Prefer header (RFC 7240)."""
-    parts = (PREFERENCE.fullmatch(part) for part in re.split("[,;]", headers.get("prefer", "")))
-    return {match[1]: match[2] for match in parts if match}
-
-
-def images(operation: Operation, document: Any) -> Iterator[tuple[str, str, str]]:
-    """Every image in a document as (role, pointer, text)."""
-    for role, path in operation.images.items():
-        for at, value in _spread(document, path, ()):
-            if isinstance(value, str) and value:
-                yield role, pointer(at), value
-
-
-def _spread(
-    value: Any, path: tuple[str, ...], at: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    if not path:
-        yield at, value
-    elif path[0] == "*" and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _spread(item, path[1:], (*at, index))
-    elif isinstance(value, dict) and path[0] in value:
-        yield from _spread(value[path[0]], path[1:], (*at, path[0]))
-
-
 def judge(call: Call, facts: Facts) -> Judgement:
     """Judge a call: every violation that can be found without the store, what the job is and what it costs."""
     request, provider = call.request, call.provider
     wanted = {**call.preferences, **preferences(request.headers)}
     variant = provider.variant(wanted.get("variant"))
-    scope: dict[str, Any] = {"request": _spoken(call), "account": call.account, "variant": variant}
+    scope: dict[str, Any] = {"request": spoken(call), "account": call.account, "variant": variant}
     if call.operation is None:
         return Judgement(call, scope, call.violations, variant=variant)
     violations = [*call.violations, *_parameters(call, scope["request"])]
@@ -117,22 +68,6 @@ def judge(call: Call, facts: Facts) -> Judgement:
     scenario = _scenario(call, wanted, job, scope, violations)
     result, price = _promise(call.operation, job, scope, facts, violations)
     return Judgement(call, scope, tuple(violations), job, result, price, scenario, variant, wanted.get("latency"))
-
-
-def _spoken(call: Call) -> dict[str, Any]:
-    """The request as expressions speak of it."""
-    request = call.request
-    query = dict(parse_qsl(request.query, keep_blank_values=True))
-    return {
-        "method": request.method,
-        "url": f"{request.scheme}://{request.host}{request.path}",
-        "base": call.base,
-        "target": request.path,
-        "path": dict(call.path),
-        "query": query,
-        "header": request.headers,
-        "body": call.document,
-    }
 
 
 def _parameters(call: Call, spoken: dict[str, Any]) -> Iterator[Violation]:
@@ -177,14 +112,6 @@ def _body(call: Call, spoken: dict[str, Any]) -> list[Violation]:
     found += unknown_keys(operation.id, body.reader.unknown(document))
     spoken["body"] = body.reader.read(document) if isinstance(document, dict) else document
     return found
-
-
-def body_for(operation: Operation, content_type: str) -> Body | None:
-    """The body that takes this content type; one without a content type is taken as the operation's first."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    if not media_type:
-        return next(iter(operation.bodies.values()), None)
-    return operation.bodies.get(media_type)
 
 
 def _facts(provider: Provider, operation: Operation, document: Any, facts: Facts) -> list[Violation]:
@@ -291,13 +218,3 @@ def _counter(judgement: Judgement) -> str | None:
         return f"create/{judgement.scenario}" if judgement.scenario else None
     find = operation.task.find if operation.task else None
     return f"{operation.role}/{find(judgement.scope) if find else judgement.scenario}"
-
-
-def lightened(value: Any) -> Any:
-    """A document without its long texts (images as base64), which a task need not remember."""
-    if isinstance(value, dict):
-        return {key: lightened(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [lightened(item) for item in value]
-    long = isinstance(value, str) and len(value) > LONG and " " not in value[:LONG]
-    return f"<{len(value)} characters>" if long else value

@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from kling_mock.core.calls import body_for
 from kling_mock.core.documents import pointer
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.judging import body_for
 from kling_mock.core.model import Request, Upload, Violation
 from kling_mock.core.provider import Operation
 from kling_mock.core.reading import NotJson, Reader, convert, parse_json

@@ -11,10 +11,10 @@ from flask import Response
 from msgspec import to_builtins
 
 from kling_mock import __version__
-from kling_mock.core.deciding import results
 from kling_mock.core.model import Account, Task
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
+from kling_mock.core.showing import results
 from kling_mock.server import steering
 from kling_mock.server.control_document import Given, document
 from kling_mock.server.journal import hidden

@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from kling_mock.core.calls import lightened
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.judging import lightened
 from kling_mock.core.model import Reply, Request, Violation
 
 HEADERS = frozenset(

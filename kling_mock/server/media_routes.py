@@ -8,9 +8,9 @@ from zlib import crc32
 
 from flask import Response, send_file
 
-from kling_mock.core.deciding import results
 from kling_mock.core.model import Result, Task
 from kling_mock.core.problems import closest
+from kling_mock.core.showing import results
 from kling_mock.server import steering
 from kling_mock.server.control_document import Given
 from kling_mock.server.media import clip, picture

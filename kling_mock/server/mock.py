@@ -16,8 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kling_mock.core import entropy as ids
+from kling_mock.core.calls import Call, images
 from kling_mock.core.deciding import decide
-from kling_mock.core.judging import Call, Facts, images, judge, reads
+from kling_mock.core.judging import Facts, judge, reads
 from kling_mock.core.model import Decision, Reply, Request, Violation, Wire
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from kling_mock.core.clock import Line
-from kling_mock.core.deciding import force
+from kling_mock.core.courses import force
 from kling_mock.core.durations import instant, milliseconds
 from kling_mock.core.expressions import FILTERS
 from kling_mock.core.lifecycle import observe

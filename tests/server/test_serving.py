@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 import requests
 
-from kling_mock.core.deciding import results
+from kling_mock.core.showing import results
 from kling_mock.core.model import NOW, Delivery, Task
 from kling_mock.core.provider import Provider
 from kling_mock.loading import bundled, load_providers

@@ -1,0 +1,97 @@
+"""A call: a request on its way to be judged, and the ways to look at it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from msgspec import Struct, field
+
+from kling_mock.core.documents import pointer
+from kling_mock.core.expressions import ABSENT
+from kling_mock.core.model import Account, Request, Upload, Violation
+from kling_mock.core.provider import Body, Operation, Provider
+
+PREFERENCE = re.compile(r"\s*([a-z]+)\s*=\s*\"?([A-Za-z0-9_.-]+)\"?\s*")
+LONG = 1024
+
+
+class Call(Struct, frozen=True):
+    """A request on its way to be judged: routed, its caller identified, its body decoded, as far as each went well.
+
+    `base` is the URL under which the provider is reached; `preferences` are the server's and the account's; those of the request's Prefer header go before them.
+    """
+
+    provider: Provider
+    request: Request
+    operation: Operation | None = None
+    path: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+    preferences: Mapping[str, str] = field(default_factory=dict)
+    account: Account | None = None
+    anonymous: bool = False
+    document: Any = ABSENT
+    uploads: Mapping[str, Upload] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+
+
+def preferences(headers: Mapping[str, str]) -> dict[str, str]:
+    """The `name=value` preferences of a Prefer header (RFC 7240)."""
+    parts = (PREFERENCE.fullmatch(part) for part in re.split("[,;]", headers.get("prefer", "")))
+    return {match[1]: match[2] for match in parts if match}
+
+
+def images(operation: Operation, document: Any) -> Iterator[tuple[str, str, str]]:
+    """Every image in a document as (role, pointer, text)."""
+    for role, path in operation.images.items():
+        for at, value in _spread(document, path, ()):
+            if isinstance(value, str) and value:
+                yield role, pointer(at), value
+
+
+def _spread(
+    value: Any, path: tuple[str, ...], at: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    if not path:
+        yield at, value
+    elif path[0] == "*" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _spread(item, path[1:], (*at, index))
+    elif isinstance(value, dict) and path[0] in value:
+        yield from _spread(value[path[0]], path[1:], (*at, path[0]))
+
+
+def spoken(call: Call) -> dict[str, Any]:
+    """The request as expressions speak of it."""
+    request = call.request
+    query = dict(parse_qsl(request.query, keep_blank_values=True))
+    return {
+        "method": request.method,
+        "url": f"{request.scheme}://{request.host}{request.path}",
+        "base": call.base,
+        "target": request.path,
+        "path": dict(call.path),
+        "query": query,
+        "header": request.headers,
+        "body": call.document,
+    }
+
+
+def body_for(operation: Operation, content_type: str) -> Body | None:
+    """The body that takes this content type; one without a content type is taken as the operation's first."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not media_type:
+        return next(iter(operation.bodies.values()), None)
+    return operation.bodies.get(media_type)
+
+
+def lightened(value: Any) -> Any:
+    """A document without its long texts (images as base64), which a task need not remember."""
+    if isinstance(value, dict):
+        return {key: lightened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [lightened(item) for item in value]
+    long = isinstance(value, str) and len(value) > LONG and " " not in value[:LONG]
+    return f"<{len(value)} characters>" if long else value

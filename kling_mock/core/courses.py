@@ -1,0 +1,101 @@
+"""A task's course: the dated lines that follow from its timeline, and how it is changed later.
+
+What is forced or cancelled withdraws what was not yet due and dates it anew; what is settled stays settled.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from kling_mock.core.lifecycle import Lifecycle, observe, redirect, timeline
+from kling_mock.core.model import Append, Effect, Entry, Moment, PutTask, Task, Withdraw
+from kling_mock.core.provider import Provider
+
+
+def failing(lifecycle: Lifecycle) -> tuple[str, ...]:
+    """The usual path, but for its end: what is accepted and then fails."""
+    before = lifecycle.usual[:-1]
+    return (*before, lifecycle.may_end(before[-1], "failure") or lifecycle.usual[-1])
+
+
+def ledger(lifecycle: Lifecycle, task: Task, since: int | None = None) -> tuple[Entry, ...]:
+    """The dated lines of a task: what it reserves and occupies at its create, what it settles and frees at its end.
+
+    `since` leaves out what is dated before it (a task whose course was changed then).
+    """
+    if task.result is None:
+        return ()
+    pack, slots = task.result.pack, Decimal(task.result.slots)
+    rows: list[tuple[int, str, Any, Decimal]] = [(task.created, "", "slots", slots)]
+    if pack and task.price is not None:
+        rows.append((task.created, pack, "reserve", task.price))
+    last = task.timeline[-1]
+    if lifecycle.ended(last.state):
+        rows.append((last.at, "", "slots", -slots))
+        if pack and task.price is not None:
+            paid = lifecycle.states[last.state].ends == "success"
+            rows.append((last.at, pack, "settle" if paid else "refund", task.price))
+    return tuple(
+        Entry(at, task.account, name, of, amount, task.id)
+        for at, name, of, amount in rows
+        if since is None or at >= since
+    )
+
+
+def moved(lifecycle: Lifecycle, task: Task, moments: list[Moment], now: int) -> tuple[Task, tuple[Effect, ...]]:
+    """Change a task's course: what was not yet due is withdrawn and dated anew. What is settled stays settled."""
+    changed = replace(task, timeline=redirect(task, moments, now))
+    if lifecycle.ended(task.timeline[-1].state) and task.timeline[-1].at <= now:
+        return changed, (PutTask(changed),)
+    entries = tuple(entry for entry in ledger(lifecycle, changed, now) if entry.of != "reserve" and entry.amount)
+    entries = tuple(entry for entry in entries if not (entry.of == "slots" and entry.amount > 0))
+    return changed, (PutTask(changed), Withdraw(task.account, task.id, now), Append(entries))
+
+
+def force(provider: Provider, task: Task, state: str, reason: str | None, now: int, jump: bool) -> tuple[Effect, ...]:
+    """Put a task into `state` now, by the shortest legal way, or by a jump that breaks the order.
+
+    A state that is left again is left after its usual time. Raises `ValueError` when no legal way leads there.
+    """
+    lifecycle = provider.lifecycle
+    here = observe(lifecycle, task, now).state
+    path = [state] if jump else _way(lifecycle, here, state)
+    latency = next(iter(lifecycle.latency.values()))
+    onward = [state, *_onward(lifecycle, state)]
+    moments = [Moment(now, step) for step in path[:-1]]
+    moments += timeline(onward, latency, now, task.entropy)
+    named = reason or task.reason or _default_reason(provider)
+    changed = replace(task, reason=named if lifecycle.states[state].ends == "failure" else task.reason)
+    return moved(lifecycle, changed, moments, now)[1]
+
+
+def _default_reason(provider: Provider) -> str | None:
+    return next((scenario.reason for scenario in provider.scenarios.values() if scenario.reason), None)
+
+
+def _way(lifecycle: Lifecycle, here: str, there: str) -> list[str]:
+    """The states after `here` on the shortest legal way to `there`."""
+    waiting: list[list[str]] = [[here]]
+    seen = {here}
+    while waiting:
+        path = waiting.pop(0)
+        for state in lifecycle.states[path[-1]].then:
+            if state == there:
+                return [*path[1:], state]
+            if state not in seen:
+                seen.add(state)
+                waiting.append([*path, state])
+    raise ValueError(f"no legal way leads from {here!r} to {there!r}")
+
+
+def _onward(lifecycle: Lifecycle, state: str) -> list[str]:
+    """The usual way on from `state` to success."""
+    if lifecycle.ended(state):
+        return []
+    for there in lifecycle.states:
+        if lifecycle.states[there].ends == "success":
+            return _way(lifecycle, state, there)
+    return []

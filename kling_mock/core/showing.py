@@ -1,0 +1,60 @@
+"""Tasks as replies show them: what templates may say of one, and the files that it made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kling_mock.core import entropy as ids
+from kling_mock.core.model import Task, View
+from kling_mock.core.provider import Provider
+
+EXTENSIONS = {"video": "mp4", "image": "png"}
+
+
+class Spoken(dict[str, Any]):
+    """A task as templates speak of it; `kind` is an attribute too, for `$when`."""
+
+    @property
+    def kind(self) -> str:
+        return str(self["kind"])
+
+
+def speak(provider: Provider, task: Task, view: View) -> Spoken:
+    """A task as replies show it. `results` is empty until it has succeeded, `reason` until it has failed."""
+    shown = Spoken(
+        id=task.id,
+        kind=task.kind,
+        alias=task.alias,
+        created=task.created,
+        changed=view.changed,
+        request=task.request,
+        parameters=task.parameters,
+        price=task.price,
+        reason=task.reason if view.ends == "failure" else None,
+        results=results(task) if view.ends == "success" else [],
+        operation=task.operation,
+        media=f"{task.media}/{provider.name}/{task.id}",
+    )
+    return Spoken((name, value) for name, value in shown.items() if value is not None)
+
+
+def results(task: Task) -> list[dict[str, Any]]:
+    """The files of a task that succeeded, in order: index, id, URLs, size in pixels, length in ms."""
+    if task.result is None:
+        return []
+    made, base = task.result, f"{task.media}/{task.provider}/{task.id}"
+    extension = EXTENSIONS[made.of]
+    return [
+        {
+            "index": index,
+            "number": index + 1,
+            "id": ids.draw(made.id, task.entropy, f"result {index}"),
+            "url": f"{base}/{index}.{extension}",
+            "watermarked": f"{base}/{index}-watermarked.{extension}",
+            "cover": f"{base}/{index}-cover.jpg",
+            "width": made.width,
+            "height": made.height,
+            "duration": made.duration,
+        }
+        for index in range(made.count)
+    ]
