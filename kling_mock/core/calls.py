@@ -21,7 +21,8 @@ LONG = 1024
 class Call(Struct, frozen=True):
     """A request on its way to be judged: routed, its caller identified, its body decoded, as far as each went well.
 
-    `base` is the URL under which the provider is reached; `preferences` are the server's and the account's; those of the request's Prefer header go before them.
+    `base` is the URL of the provider; `preferences` are the server's and the account's, those of the
+    request's Prefer header go before them.
     """
 
     provider: Provider

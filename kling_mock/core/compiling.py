@@ -17,6 +17,7 @@ from kling_mock.core.model import Pack
 from kling_mock.core.operations import compile_operation
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Credential, FactRule, Operation, Provider, Scheme
+from kling_mock.core.references import check_references
 from kling_mock.core.routes import PARAMETER, Routes, segments
 from kling_mock.core.scenarios import compile_scenarios
 from kling_mock.core.schemas import Rule, Schemas
@@ -67,6 +68,7 @@ class _Compiler:
         self._check_patterns()
         if lifecycle:
             self._check_states(operations, lifecycle)
+            self.problems += check_references(root, lifecycle, variants)
         if lifecycle and errors:
             scenarios = compile_scenarios(root.get("x-mock-scenarios"), lifecycle, errors, self.problems)
         if self.problems or lifecycle is None or errors is None:

@@ -13,11 +13,11 @@ LIMIT = 365_000 * UNITS["d"]
 def milliseconds(written: object) -> int:
     """A duration in ms: "1h30m", "250ms", or a number of seconds. Raises `ValueError` with what is accepted."""
     if isinstance(written, int | float) and not isinstance(written, bool) and 0 <= written <= LIMIT / 1000:
-        return int(written * 1000)
+        return round(written * 1000)
     if isinstance(written, str) and written and not PART.sub("", written):
         total = sum(float(number) * UNITS[unit] for number, unit in PART.findall(written))
         if total <= LIMIT:
-            return int(total)
+            return round(total)
     raise ValueError(f"{str(written)[:40]!r} is no duration such as 90s, 31m, 1h30m or 3d (at most 1000 years)")
 
 
@@ -27,9 +27,9 @@ def instant(written: object) -> int:
     Raises `ValueError` with what is accepted.
     """
     if isinstance(written, int | float) and not isinstance(written, bool) and 0 <= written <= 253_402_300_799:
-        return int(written * 1000)
+        return round(written * 1000)
     try:
         at = datetime.fromisoformat(str(written))
     except ValueError:
         raise ValueError(f"{str(written)[:40]!r} is no instant such as 2026-03-01T12:00:00Z") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -132,14 +132,17 @@ def _latency(place: Place, states: Mapping[str, State]) -> dict[str, Latency]:
         for state, row in rows.items():
             if state not in states:
                 raise row.error(f"unknown state {state!r}{closest(state, states)}")
-        profiles[name] = {state: _span(row) for state, row in rows.items()}
+        profiles[name] = {state: span(row) for state, row in rows.items()}
     return profiles
 
 
-def _span(row: Place) -> tuple[int, int]:
+def span(row: Place) -> tuple[int, int]:
+    """How long a state lasts, in ms: one duration, or the least and the most."""
     bounds = row.node if isinstance(row.node, list) else [row.node, row.node]
     try:
         least, most = map(milliseconds, bounds)
     except ValueError as error:
         raise row.error(str(error)) from None
+    if least > most:
+        raise row.error("the least is more than the most")
     return least, most

@@ -10,7 +10,7 @@ from kling_mock.core.documents import Place, tokens
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.entropy import check_pattern
 from kling_mock.core.expressions import Expression, ExpressionError, compile_expression
-from kling_mock.core.pricing import compile_prices
+from kling_mock.core.pricing import Prices, compile_prices
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import (
     Body,
@@ -113,6 +113,8 @@ def _parameters(item: Place, place: Place, schemas: Schemas, id_: str) -> tuple[
         schema = parameter.get("schema", {})
         compiled = schemas.compile(schema, id_)
         required_ = bool(node.get("required", False))
+        if node.get("in") not in ("path", "query", "header"):
+            raise parameter.error(f"parameters in {node.get('in')!r} are not understood; path, query and header are")
         found[node["in"], node["name"]] = Parameter(
             node["name"], node["in"], required_, compiled, compile_reader(schema)
         )
@@ -133,6 +135,8 @@ def _replies(place: Place, variants: tuple[str, ...]) -> tuple[ReplyWords, ...]:
     for status, response in place.get("responses").items():
         for _, media in response.get("content").items():
             if status.startswith("2"):
+                if not status.isdigit():
+                    raise response.error(f"the status {status!r} is no number, and a reply needs one")
                 states = response.get("x-mock-when").get("state").node
                 found.append(
                     ReplyWords(int(status), frozenset(states) if states else None, _by_variant(media, variants))
@@ -202,8 +206,17 @@ def _result(place: Place, job: Mapping[str, Expression]) -> ResultWords:
         id=_pattern(place.get("id", "{uuid}")),
         expires_ms=milliseconds(node["expires"]) if "expires" in node else None,
         pack=node.get("pack"),
-        prices=compile_prices(place.get("price", [])),
+        prices=_prices(place.get("price", []), job),
     )
+
+
+def _prices(place: Place, job: Mapping[str, Expression]) -> tuple[Prices, ...]:
+    """The tables of a job's price, which may only ask for parameters that the job has."""
+    for table in place.each():
+        for name in table.get("by").each():
+            if name.node not in job:
+                raise name.error(f"the job has no parameter {name.node!r}{closest(name.node, job)}")
+    return compile_prices(place)
 
 
 def _page(place: Place) -> PageWords:

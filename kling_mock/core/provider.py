@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -45,7 +46,7 @@ class Way:
     """One way to prove who calls: a static credential (with the pattern of a well-formed one) or a JWT."""
 
     credential: str
-    pattern: str | None = None
+    pattern: re.Pattern[str] | None = None
     jwt: JwtWay | None = None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from kling_mock.core.documents import Place
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.errors import ErrorTable
-from kling_mock.core.lifecycle import Latency, Lifecycle
+from kling_mock.core.lifecycle import Latency, Lifecycle, span
 from kling_mock.core.model import Delivery
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Answer, Scenario
@@ -60,8 +60,7 @@ def _latency(place: Place, lifecycle: Lifecycle) -> Latency:
     for state, row in place.get("latency").items():
         if state not in lifecycle.states:
             raise row.error(f"unknown state {state!r}{closest(state, lifecycle.states)}")
-        bounds = row.node if isinstance(row.node, list) else [row.node, row.node]
-        rows[state] = (milliseconds(bounds[0]), milliseconds(bounds[1]))
+        rows[state] = span(row)
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from kling_mock.core.documents import Place
@@ -32,7 +33,11 @@ def _way(place: Place, credentials: Mapping[str, object]) -> Way:
     node = place.node
     if "static" in node:
         _known(place, node["static"], credentials)
-        return Way(node["static"], node.get("pattern"))
+        try:
+            pattern = re.compile(node["pattern"]) if "pattern" in node else None
+        except re.error as error:
+            raise place.get("pattern").error(f"is no regular expression: {error}") from None
+        return Way(node["static"], pattern)
     words = node["jwt"]
     for name in (words["issuer"], words["secret"]):
         _known(place, name, credentials)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -150,7 +149,7 @@ class Accounts:
         id_ = self._by_credential.get((provider.name, way.credential, credential))
         if id_:
             return Caller(self._accounts[id_], claimed=id_)
-        if way.pattern and not re.search(way.pattern, credential):
+        if way.pattern and not way.pattern.search(credential):
             return None
         if self._auth == "any" and count_parts(credential) != 3:
             return self._welcome(provider, way.credential, credential)

@@ -1,0 +1,280 @@
+"""Scenarios: courses of events asked for by a marker, by Prefer or by the account; and variants of a reply's shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from kling_mock.core.expressions import point
+from kling_mock.core.provider import Provider
+from kling_mock.loading import load_providers
+from tests.conftest import Answer, Client
+from tests.exchanges import written
+from tests.server.test_accounts_and_tasks import created_as, make, poll
+
+MakeClient = Callable[..., Client]
+PROVIDERS = load_providers()
+REASON = "Failure to pass the risk control system"
+VIDEOS = "/v1/videos/image2video"
+PROMPTED = {"prompt": "a lighthouse [mock:fail]", "image": "https://example.com/a.png"}
+
+# Where each provider and variant says that a task failed, and why: (word's place, word, reason's place).
+FAILED: dict[tuple[str, str], tuple[str, Any, str]] = {
+    ("kling", "default"): ("data/task_status", "failed", "data/task_status_msg"),
+    ("302ai", "web"): ("data/task/status", 50, "data/message"),
+    ("302ai", "official"): ("data/task_status", "failed", "data/task_status_msg"),
+    ("pixazo", "legacy"): ("data/task_status", "failed", "data/task_status_msg"),
+    ("rixapi", "default"): ("data/task_status", "failed", "data/task_status_msg"),
+}
+# The error that `overloaded` answers the first create with: status, where the provider's code or text stands, and it.
+OVERLOADED: dict[str, tuple[int, str, Any]] = {
+    "kling": (429, "code", 1303),
+    "302ai": (503, "error/err_code", -10008),
+    "pixazo": (429, "error", "Rate limit exceeded, please retry later"),
+    "rixapi": (429, "code", 1303),
+}
+every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda provider: provider.name)
+
+
+def at(answer: Answer, place: str) -> Any:
+    """The value at a place in a reply's body."""
+    return point(answer.json, place.split("/"))
+
+
+def prompted(client: Client, prompt: str, **headers: str) -> Answer:
+    """Create a task as the provider's fixture does, with this prompt."""
+    request = written(created_as(client))
+    if request.headers.get("content-type", "").startswith("application/json"):
+        body = {**json.loads(request.body), "prompt": prompt}
+    else:
+        body = {"prompt": prompt, "input_image": "https://example.com/a.png"}
+    return client.send(request.method, request.path, body, headers)
+
+
+def test_every_provider_and_shape_is_looked_at() -> None:
+    """The tables of this file leave out nobody; a shape without a query fixture has a test of its own."""
+    shapes = {(provider.name, variant) for provider in PROVIDERS.values() for variant in provider.variants}
+    assert shapes - FAILED.keys() == {("pixazo", "current")}
+    assert OVERLOADED.keys() == PROVIDERS.keys()
+
+
+@pytest.mark.parametrize("way", ["marker", "prefer"])
+@pytest.mark.parametrize(("name", "variant"), FAILED)
+def test_fail_ends_with_the_reason_in_its_place(name: str, variant: str, way: str, client: MakeClient) -> None:
+    """The create is accepted, the task ends with the provider's word for failed and the observed reason."""
+    caller, (place, word, reason) = client(name), FAILED[name, variant]
+    prefer = f"variant={variant}"
+    if way == "marker":
+        made = prompted(caller, "a lighthouse [mock:fail] at dusk", prefer=prefer)
+    else:
+        made = make(caller, prefer=f"{prefer}, scenario=fail")
+    assert made.status == 200, made.json
+    id_ = made.headers["x-mock-task"]
+    caller.advance("4s")
+    assert at(poll(caller, id_), reason) != REASON
+    caller.advance("1s")
+    ended = poll(caller, id_)
+    assert ended.status == 200
+    assert (at(ended, place), at(ended, reason)) == (word, REASON)
+    assert "http://" not in ended.body.decode(), "a failed task has no files"
+
+
+@pytest.mark.parametrize(("scenario", "word"), [("fail", "FAILED"), ("error", "ERROR")])
+def test_the_current_generation_has_its_own_words(scenario: str, word: str, client: MakeClient) -> None:
+    """The newer status route says FAILED or ERROR and puts the reason into `error`, which other states lack."""
+    caller = client("pixazo")
+    made = make(caller, prefer=f"variant=current, scenario={scenario}")
+    path = f"/v2/requests/status/{made.json['request_id']}"
+    assert caller.send("GET", path).json == {"request_id": made.json["request_id"], "status": "QUEUED"}
+    caller.advance("5s")
+    ended = caller.send("GET", path).json
+    assert ended.keys() == {"request_id", "status", "error"}
+    assert ended["status"] == word
+    assert ended["error"] == caller.provider.scenarios[scenario].reason
+
+
+def test_a_marker_in_any_shot_counts(client: MakeClient) -> None:
+    """The prompts of a multi-shot video can carry the marker too."""
+    shots = [{"prompt": "a pier", "duration": "2"}, {"prompt": "[mock:fail]", "duration": "3"}]
+    kling = client("kling")
+    made = kling.send("POST", VIDEOS, {"image": "https://example.com/a.png", "multi_prompt": shots})
+    kling.advance("5s")
+    assert poll(kling, made.headers["x-mock-task"]).json["data"]["task_status"] == "failed"
+
+
+def test_the_marker_stays_in_what_is_remembered_and_its_scenario_with_the_task(client: MakeClient) -> None:
+    """A task keeps its scenario: nothing that a later call prefers changes it."""
+    kling = client("kling")
+    made = kling.send("POST", VIDEOS, PROMPTED)
+    kling.advance("5s")
+    asked = kling.send("GET", f"{VIDEOS}/{made.json['data']['task_id']}", headers={"prefer": "scenario=slow"})
+    assert asked.json["data"]["task_status"] == "failed"
+
+
+@every_provider
+def test_charged_no_answer_makes_the_task_and_drops_the_answer(provider: Provider, client: MakeClient) -> None:
+    """Not one byte is delivered, yet the task exists and succeeds; the next create is answered."""
+    caller = client(provider)
+    lost = make(caller, prefer="scenario=charged-no-answer")
+    assert lost.delivery.cut_at == 0
+    tasks = [task for task in caller.mock.store.tasks() if task.provider == provider.name]
+    assert len(tasks) == 1
+    caller.advance("10s")
+    assert poll(caller, tasks[0].id).delivery.cut_at is None
+    assert make(caller, prefer="scenario=charged-no-answer").delivery.cut_at is None
+    written_down = list(caller.mock.journal.read(provider=provider.name))
+    assert written_down[0]["reply"]["delivery"] == {"after_ms": 0, "cut_at": 0, "never": False}
+    assert "delivery" not in written_down[-1]["reply"]
+
+
+def test_the_charged_task_is_in_the_list_and_in_the_bill(client: MakeClient) -> None:
+    """A client that lost the answer finds its task in the list, and its price in the ledger."""
+    kling = client("kling").other()
+    body = {**PROMPTED, "prompt": "[mock:charged-no-answer]", "model_name": "kling-v2-6", "mode": "pro"}
+    assert kling.send("POST", VIDEOS, body).delivery.cut_at == 0
+    rows = kling.send("GET", VIDEOS).json["data"]
+    assert [row["task_status"] for row in rows] == ["submitted"]
+    assert rows[0]["final_unit_deduction"] == "2.5"
+
+
+@every_provider
+def test_overloaded_refuses_once(provider: Provider, client: MakeClient) -> None:
+    """The first create is refused with the provider's own error and leaves no task; the second one is taken."""
+    caller, (status, place, value) = client(provider), OVERLOADED[provider.name]
+    first = make(caller, prefer="scenario=overloaded")
+    assert (first.status, at(first, place)) == (status, value)
+    assert "x-mock-task" not in first.headers
+    assert not [task for task in caller.mock.store.tasks() if task.provider == provider.name]
+    assert make(caller, prefer="scenario=overloaded").status == 200
+
+
+@every_provider
+def test_each_account_is_overloaded_by_itself(provider: Provider, client: MakeClient) -> None:
+    """ "The first" is counted by account."""
+    caller = client(provider)
+    statuses = [make(who, prefer="scenario=overloaded").status for who in (caller, caller.other(), caller)]
+    assert statuses[0] == statuses[1] >= 400
+    assert statuses[2] == 200
+
+
+@pytest.mark.parametrize("scenario", ["overloaded", "charged-no-answer"])
+@every_provider
+def test_a_scenario_never_hides_a_wrong_credential(provider: Provider, scenario: str, client: MakeClient) -> None:
+    """Who cannot prove who they are hears of that, whatever scenario they ask for."""
+    caller = client(provider)
+    header = next(iter(provider.operations.values())).security[0][0].header
+    plain = make(caller, **{header: ""})
+    asked = make(caller, **{header: "", "prefer": f"scenario={scenario}"})
+    assert plain.status >= 400
+    assert (asked.status, asked.delivery.cut_at, asked.wrong) == (plain.status, None, plain.wrong)
+
+
+@pytest.mark.parametrize("scenario", ["overloaded", "charged-no-answer"])
+def test_a_scenario_never_hides_a_bad_request(scenario: str, client: MakeClient) -> None:
+    """A body that is refused makes no task, so there is nothing to charge and nothing to be overloaded with."""
+    kling = client("kling")
+    answer = kling.send("POST", VIDEOS, {"prompt": f"[mock:{scenario}]"})
+    assert (answer.status, answer.delivery.cut_at) == (400, None)
+    assert answer.json["code"] == 1201
+    assert answer.wrong == [("first-or-last-frame", "/image")]
+
+
+@every_provider
+def test_an_unknown_scenario_is_a_warning_with_the_closest_match(provider: Provider, client: MakeClient) -> None:
+    """A misspelt name is reported, and the create goes on as usual."""
+    caller = client(provider)
+    made = make(caller, prefer="scenario=fial")
+    assert made.status == 200
+    warning = next(row for row in made.violations if row["rule"] == "mock/scenario")
+    assert (warning["severity"], warning["pointer"]) == ("warning", "")
+    assert warning["message"].startswith("there is no scenario 'fial'; did you mean 'fail'?")
+    caller.advance("10s")
+    task = caller.mock.store.task(provider.name, made.headers["x-mock-task"])
+    assert task is not None
+    assert task.scenario is None
+
+
+@every_provider
+def test_an_accounts_own_scenario_holds_for_each_of_its_creates(provider: Provider, client: MakeClient) -> None:
+    """An account registered with a scenario needs no marker; others are not touched."""
+    caller = client(provider)
+    failing = Client(caller.mock, provider, caller.mock.accounts.register(provider, None, None, "fail"))
+    for who, expected in ((failing, "fail"), (caller, None)):
+        task = who.mock.store.task(provider.name, make(who).headers["x-mock-task"])
+        assert task is not None
+        assert (task.scenario, task.reason) == (expected, REASON if expected else None)
+
+
+def test_prefer_goes_before_the_account_and_the_marker_before_both(client: MakeClient) -> None:
+    """The nearest wish wins."""
+    kling = client("kling")
+    failing = Client(kling.mock, kling.provider, kling.mock.accounts.register(kling.provider, None, None, "fail"))
+    body = {"image": "https://example.com/a.png"}
+    slow = failing.send("POST", VIDEOS, body, {"prefer": "scenario=slow"})
+    marked = failing.send("POST", VIDEOS, {**body, "prompt": "[mock:fail]"}, {"prefer": "scenario=slow"})
+    found = [failing.mock.store.task("kling", row.headers["x-mock-task"]) for row in (slow, marked)]
+    assert [task.scenario for task in found if task] == ["slow", "fail"]
+
+
+@every_provider
+def test_slow_takes_five_minutes(provider: Provider, client: MakeClient) -> None:
+    """A scenario's latency replaces the profile's."""
+    caller = client(provider)
+    id_ = make(caller, prefer="scenario=slow").headers["x-mock-task"]
+    task = caller.mock.store.task(provider.name, id_)
+    assert task is not None
+    assert [moment.at - task.created for moment in task.timeline] == [0, 20_000, 300_000]
+
+
+def test_a_stumbling_query_counts_polls_of_one_task(client: MakeClient) -> None:
+    """Two queries of the task are answered 503 while it goes on; another task's are not touched."""
+    caller = client("302ai")
+    stumbling = make(caller, prefer="scenario=fetch-stumbles").headers["x-mock-task"]
+    plain = make(caller).headers["x-mock-task"]
+    caller.advance("10s")
+    assert [poll(caller, stumbling).status for _ in range(3)] == [503, 503, 200]
+    assert poll(caller, plain).status == 200
+
+
+def test_a_lost_relay_still_made_the_task(client: MakeClient) -> None:
+    """The relay's timeout comes after the effects: an error for the caller, and a task at the vendor."""
+    caller = client("rixapi")
+    answer = make(caller, prefer="scenario=timeout")
+    assert (answer.status, answer.json["error"]["code"]) == (408, "Timeout")
+    assert len(list(caller.mock.store.tasks())) == 1
+
+
+# Variants.
+
+
+def test_prefer_chooses_a_variant_and_the_task_keeps_it(client: MakeClient) -> None:
+    """A task made in the official shape is shown in it, even to a caller who asks for nothing or for the other."""
+    caller = client("302ai")
+    web, official = make(caller), make(caller, prefer="variant=official")
+    assert web.json["result"] == 1
+    assert official.json["code"] == 0
+    caller.advance("10s")
+    assert poll(caller, official.headers["x-mock-task"]).json["data"]["task_status"] == "succeed"
+    found = poll(caller, web.headers["x-mock-task"], prefer="variant=official")
+    assert found.json["data"]["status"] == 99
+
+
+def test_an_option_chooses_the_variant_of_all(make_mock: Callable[..., Any], providers: Mapping[str, Provider]) -> None:
+    """`serve --variant 302ai=official`; Prefer still goes before it."""
+    caller = Client(make_mock(providers["302ai"], variants={"302ai": "official"}), providers["302ai"])
+    assert make(caller).json["code"] == 0
+    assert make(caller, prefer="variant=web").json["result"] == 1
+    assert make(caller, prefer="variant=nonsense").status == 200
+
+
+def test_a_variant_nobody_has_is_refused_at_the_start(
+    make_mock: Callable[..., Any], providers: Mapping[str, Provider]
+) -> None:
+    """A misspelt option is an error with the closest match, before anything is served."""
+    with pytest.raises(ValueError, match="302ai has no variant 'oficial'; did you mean 'official'"):
+        make_mock(providers["302ai"], variants={"302ai": "oficial"})
+    with pytest.raises(ValueError, match="there is no latency profile 'quick'; known are fast, instant, realistic"):
+        make_mock(providers["302ai"], latency="quick")
