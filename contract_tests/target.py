@@ -109,5 +109,3 @@ def first_scheme(operation: Operation) -> Scheme | None:
 def fact_rules(provider: Provider) -> frozenset[str]:
     """The rules over images, which no schema can state."""
     return frozenset(row.rule.id for row in provider.fact_rules)
-
-

@@ -12,6 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CheckContext, not_a_server_error
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.transport import Response
 from schemathesis.generation.case import Case
 from schemathesis.generation.meta import REQUEST_SHAPE_PROBES, CoverageScenario, coverage_scenario
@@ -64,15 +65,22 @@ def surface(target: Target) -> Any:
         def set(self, case: Case, data: dict[str, str], context: Any) -> None:
             case.headers.update(data)
 
-    @found.hook
-    def map_body(context: Any, body: Any) -> Any:
-        """Pictures instead of random texts where the operation wants pictures: no schema can say what one is."""
-        operation = target.provider.operations[context.operation.definition.raw["operationId"]]
-        for _, pointer, _ in list(images(operation, body)):
-            body = replaced(body, pointer.split("/")[1:])
-        return body
-
     return found
+
+
+def fitted(target: Target, case: Case) -> Case:
+    """The case with pictures for the random texts where the operation wants pictures: no schema can say what one is.
+
+    A form has no null; it would be sent as the text "null", which is another value. It is left out instead.
+    """
+    body = case.body
+    if isinstance(body, dict) and case.media_type != "application/json":
+        body = {key: value for key, value in body.items() if value is not None}
+    for _, pointer, _ in list(images(operation_of(target, case), body)):
+        body = replaced(body, tokens(pointer))
+    if body is not case.body:
+        case.body = body
+    return case
 
 
 def replaced(node: Any, path: list[str]) -> Any:
@@ -80,7 +88,7 @@ def replaced(node: Any, path: list[str]) -> Any:
     if not path:
         return PICTURE
     if isinstance(node, list):
-        return [replaced(item, path[1:]) if str(i) == path[0] else item for i, item in enumerate(node)]
+        return [replaced(item, path[1:]) if str(index) == path[0] else item for index, item in enumerate(node)]
     return {**node, path[0]: replaced(node[path[0]], path[1:])}
 
 
@@ -126,7 +134,9 @@ class Judge:
         if () not in operation.security:
             assert self.again(response, {}) == self.target.status_of("token.missing")
         wrong = {scheme.header: f"{scheme.prefix} nobody".strip()}
-        assert self.again(response, wrong) in {self.target.status_of(f"token.{why}") for why in ("malformed", "unknown")}
+        assert self.again(response, wrong) in {
+            self.target.status_of(f"token.{why}") for why in ("malformed", "unknown")
+        }
 
     def again(self, response: Response, credential: dict[str, str]) -> int:
         """The status of the same request with another credential."""
@@ -158,11 +168,16 @@ TARGETS = {name: Target(provider) for name, provider in PROVIDERS.items()}
 SURFACES = {name: surface(target) for name, target in TARGETS.items()}
 
 
+def reset(target: Target) -> None:
+    """Let the target forget everything, and count its requests anew."""
+    target.control("POST", "/_mock/reset", {})
+
+
 @pytest.fixture(autouse=True)
 def fresh() -> None:
     """Every test starts with targets that know nothing, so that the order of tests does not matter."""
     for target in TARGETS.values():
-        target.control("POST", "/_mock/reset", {})
+        reset(target)
 
 
 def fuzzed(name: str) -> Any:
@@ -172,13 +187,25 @@ def fuzzed(name: str) -> Any:
     @STEADY
     def test(case: Case) -> None:
         """Valid, invalid and boundary requests of an operation get the answers that the document promises."""
-        Judge(TARGETS[name]).judge(case, case.call())
+        Judge(TARGETS[name]).judge(case, fitted(TARGETS[name], case).call())
 
     return test
 
 
 for provider_name in PROVIDERS:
     globals()[f"test_every_reply_keeps_to_the_document_of_{provider_name}"] = fuzzed(provider_name)
+
+
+def whole(step: StepInput) -> bool:
+    """Whether a step takes from a link all that the link gives; schemathesis leaves out parts of it now and then."""
+    if step.transition is None:
+        return False
+    given = {name for members in step.transition.parameters.values() for name in members}
+    taken = {name for _, name in step.applied_parameters}
+    body = step.transition.request_body is None or any(
+        where == ParameterLocation.BODY for where, _ in step.applied_parameters
+    )
+    return given <= taken and body
 
 
 @pytest.mark.parametrize("name", list(PROVIDERS))
@@ -190,11 +217,17 @@ def test_a_created_task_is_found_by_its_links(name: str) -> None:
     class Chain(SURFACES[name].as_state_machine()):  # type: ignore[misc]
         """Creates and the queries that their replies link to."""
 
+        def setup(self) -> None:
+            reset(target)
+
+        def before_call(self, case: Case) -> None:
+            fitted(target, case)
+
         def step(self, input: StepInput) -> StepOutput:
             output: StepOutput = super().step(input)
             if output.case.method == "POST" and output.response.status_code < 300:
                 posts.add(output.case.path)
-            if input.is_applied and input.transition is not None and input.case.meta.generation.mode.is_positive:
+            if whole(input) and input.case.meta.generation.mode.is_positive:
                 followed.add(output.case.operation.label)
                 assert output.response.status_code < 300, f"a created task is lost: {output.response.text[:300]}"
             return output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -27,7 +27,6 @@ class Link(NamedTuple):
     parameters: dict[str, Any]
     body: Any
     id: str
-
 
 
 def courses() -> Iterator[Any]:
@@ -104,7 +103,7 @@ def follow(target: Target, link: Link, headers: dict[str, str]) -> Reply:
 def moments(task: dict[str, Any]) -> list[int]:
     """When to look: just before, at and just after each change, half-way between them, and long after the end."""
     changes = [moment["at"] for moment in task["timeline"]]
-    between = [(before + after) // 2 for before, after in zip(changes, changes[1:], strict=False)]
+    between = [(before + after) // 2 for before, after in pairwise(changes)]
     around = [at + off for at in changes for off in (-1, 0, 1)]
     return sorted({at for at in (*around, *between, changes[-1] + DAY) if at > task["created_at"]})
 

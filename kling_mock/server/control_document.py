@@ -112,6 +112,8 @@ def _body(body: Body) -> Any:
         raise Problem(415, f"the content type should be {JSON}; is {request.mimetype[:60] or 'missing'}")
     request.max_content_length = MOST_BYTES
     sent = request.get_data(cache=False)
+    if not sent and "Transfer-Encoding" in request.headers:
+        raise Problem(411, "the body must come with a Content-Length; this server hands on no chunked ones")
     if not sent and not body.required:
         return {}
     try:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -43,7 +43,7 @@ class Lane:
 
     def __init__(self, mock: Mock, app: Flask) -> None:
         self._mock = mock
-        self._flask = WSGIMiddleware(app, workers=16)  # type: ignore[arg-type]
+        self._flask = WSGIMiddleware(_terminated(app), workers=16)
         self._measuring = asyncio.Semaphore(MEASURED_AT_ONCE)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -140,6 +140,16 @@ async def _end(receive: Receive) -> None:
     """Wait until the connection is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _terminated(app: Flask) -> Callable[[Any, Any], Iterable[bytes]]:
+    """The application, told that its input ends by itself: a2wsgi does not say so, and chunked bodies would be dropped."""
+
+    def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["wsgi.input_terminated"] = True
+        return app(environ, start_response)
+
+    return wsgi
 
 
 def abort(scope: Any) -> None:

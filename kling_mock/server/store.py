@@ -116,7 +116,8 @@ class MemoryStore:
     def tasks(self) -> Iterator[Task]:
         """Every task, oldest first."""
         with self._lock:
-            yield from list(self._tasks.values())
+            tasks = list(self._tasks.values())
+        yield from tasks
 
     def ledger(self, account: str) -> Ledger:
         """The account's ledger."""

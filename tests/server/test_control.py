@@ -191,6 +191,12 @@ def test_many_errors_are_counted_not_listed(control: Control) -> None:
     assert problem["detail"].endswith("; and 17 more")
 
 
+def test_a_body_that_did_not_arrive_is_not_taken_for_an_empty_one(control: Control) -> None:
+    """Some servers hand on no chunked bodies: a reset of one account must not become a reset of all."""
+    chunked = {"Transfer-Encoding": "chunked"}
+    assert control.refused(411, "POST", "/_mock/reset", b"", chunked)["title"] == "Length Required"
+
+
 def test_a_long_body_is_refused(control: Control) -> None:
     """The control API takes a megabyte."""
     problem = control.refused(413, "POST", "/_mock/accounts", b'{"provider": "' + b"x" * 1_100_000 + b'"}')

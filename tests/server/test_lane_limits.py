@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -188,15 +188,16 @@ def test_a_head_that_never_stops_is_431(serve: Serve) -> None:
     server = serve()
     with connected(server) as connection:
         connection.sendall(head(server)[:-2])
+        connection.settimeout(0.02)
         received = b""
-        try:
-            for _ in range(400):
+        for _ in range(200):
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(b"X-More: " + b"a" * 1000 + b"\r\n")
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        else:
-            received = ends(connection)
-            assert received.startswith(b"HTTP/1.1 431 ")
+            with suppress(TimeoutError, ConnectionResetError):
+                received += connection.recv(65536)
+            if received:
+                break
+        assert received.startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_long_head_on_a_used_connection_is_431(serve: Serve) -> None:
@@ -252,7 +253,6 @@ def test_a_slow_body_is_closed(sent: int, serve: Serve, monkeypatch: pytest.Monk
     with connected(server) as connection:
         connection.sendall(head(server, f"Content-Length: {len(BODY)}") + BODY[:sent])
         assert ends(connection) == b""
-    assert server.mock.journal is not None
     assert requests.get(f"{server.url}/_mock/journal", timeout=5).json()["exchanges"] == []
 
 
@@ -292,7 +292,7 @@ def test_a_client_that_leaves_within_the_body_is_no_error(
         time.sleep(0.1)
     time.sleep(0.2)
     assert [row.getMessage() for row in caplog.records if row.levelno >= logging.ERROR] == []
-    assert server.mock.store.tasks() == [] if hasattr(server.mock.store, "tasks") else True
+    assert list(server.mock.store.tasks()) == []
     assert requests.get(f"{server.url}/_mock/journal", timeout=5).json()["exchanges"] == []
 
 
