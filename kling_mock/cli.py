@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 import time
@@ -25,6 +26,8 @@ from kling_mock.core.provider import Provider, Way
 from kling_mock.loading import bundled, collisions, load_providers, provider_names, read_documents, read_yaml
 
 HOST, PORT = "127.0.0.1", 8787
+CONTROL = "_mock"
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 TOKEN_SECONDS = 1800
 
 specs_option = click.option(
@@ -48,6 +51,26 @@ def load(names: tuple[str, ...], folders: tuple[Path, ...]) -> dict[str, Provide
         return load_providers(names, folders)
     except SpecError as error:
         fail("\n            ".join(map(str, error.problems)))
+
+
+def prefixes_of(values: tuple[str, ...], known: Mapping[str, object]) -> dict[str, str]:
+    """`NAME=/PREFIX` options as a mapping; a name must be known and a prefix must say something."""
+    found = {name: "/" + prefix.strip("/") for name, prefix in pairs(values, "PROVIDER=/PREFIX").items()}
+    for name, prefix in found.items():
+        if not PREFIX.fullmatch(prefix):
+            raise click.BadParameter(f"{prefix!r} is no prefix such as /{name}; PROVIDER=/PREFIX")
+        if prefix.split("/")[1] == CONTROL:
+            fail(f"/{CONTROL} belongs to the control API; mount {name} elsewhere")
+        if name not in known:
+            fail(f"there is no provider {name!r} here{closest(name, known)}")
+    return found
+
+
+def number(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """A number that is one."""
+    if value != value:
+        raise click.BadParameter("nan is no number")
+    return value
 
 
 def pairs(values: tuple[str, ...], what: str) -> dict[str, str]:
@@ -85,7 +108,11 @@ class Size(click.ParamType[int]):
             return value
         digits = value.rstrip("bBkKmMgG ")
         unit = value[len(digits) :].strip().lower()
-        if not digits.isdigit() or unit not in self.units or not 0 < int(digits) * self.units[unit] <= 4 * 1024**3:
+        if (
+            not (digits.isascii() and digits.isdigit())
+            or unit not in self.units
+            or not 0 < int(digits) * self.units[unit] <= 4 * 1024**3
+        ):
             self.fail(f"{value!r} is no size such as 64MB (at most 4GB)", param, ctx)
         return int(digits) * self.units[unit]
 
@@ -107,7 +134,14 @@ class Instant(click.ParamType[int]):
 @click.option("--host", default=HOST, show_default=True, help="The address to listen on.")
 @click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--provider", "names", multiple=True, metavar="NAME", help="Serve only this provider. Repeatable.")
-@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0, 10_000), help="Virtual s per real s.")
+@click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    callback=number,
+    type=click.FloatRange(0, 10_000),
+    help="Virtual s per real s.",
+)
 @click.option("--latency", metavar="PROFILE", help="How long tasks take: fast, instant, realistic.  [default: fast]")
 @click.option(
     "--auth",
@@ -159,8 +193,8 @@ def serve(
     from kling_mock.server.serving import listen
 
     providers = load(names, folders)
-    prefixes = {name: "/" + prefix.strip("/") for name, prefix in pairs(mounts, "PROVIDER=/PREFIX").items()}
-    if clashes := collisions([(prefixes.get(name, ""), provider) for name, provider in providers.items()]):
+    prefixes = prefixes_of(mounts, providers)
+    if clashes := collisions(providers, prefixes):
         fail(f"two providers want the same path: {clashes[0]}; mount one of them: --mount NAME=/prefix")
     options = Options(
         auth=auth,
@@ -233,9 +267,10 @@ def env(form: str, host: str, port: int, url: str | None, mounts: tuple[str, ...
     kling-mock env --format dotenv > .env
     """
     base = (url or f"http://{host}:{port}").rstrip("/")
-    prefixes = {name: "/" + prefix.strip("/") for name, prefix in pairs(mounts, "PROVIDER=/PREFIX").items()}
     values = {}
-    for provider in load((), folders).values():
+    providers = load((), folders)
+    prefixes = prefixes_of(mounts, providers)
+    for provider in providers.values():
         values[provider.base_url_variable] = base + prefixes.get(provider.name, "")
         values |= {row.variable: row.default for row in provider.credentials.values() if row.variable}
     click.echo(FORMATS[form](values))
@@ -317,7 +352,7 @@ def check_spec(folder: Path | None) -> None:
     for name in names:
         try:
             provider = load_providers([name], [root])[name]
-            wrong = check_examples(read_documents(root), name)
+            wrong = check_examples(read_documents(root, name), name)
         except SpecError as error:
             wrong = list(error.problems)
         else:

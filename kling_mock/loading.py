@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from kling_mock.core.compiling import compile_provider
 from kling_mock.core.documents import Documents
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Provider
-from kling_mock.core.routes import overlap
+from kling_mock.core.routes import overlap, segments
 from kling_mock.core.words import WORDS
 
 try:
@@ -98,12 +98,11 @@ def read_yaml(path: Path, name: str) -> Any:
         where = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
         raise SpecError([Problem(name, "", f"{error.problem}{where}")]) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError([Problem(name, "", f"cannot be read: {str(error)[:200]}")]) from None
+        raise SpecError([Problem(name, "", f"cannot be read: {str(error).splitlines()[0][:200]}")]) from None
 
 
 @cache
-def read_documents(folder: Path) -> Documents:
-    """All documents below a specs folder, by path relative to it, with the schema of words."""
+def _read(folder: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     problems: list[Problem] = []
     found: dict[str, Any] = {}
     for path in sorted(folder.glob("*/*.yaml")):
@@ -112,10 +111,19 @@ def read_documents(folder: Path) -> Documents:
             found[name] = read_yaml(path, name)
         except SpecError as error:
             problems.extend(error.problems)
-    if problems:
-        raise SpecError(problems)
     words = folder / WORDS
     found[WORDS] = json.loads((words if words.is_file() else bundled("specs") / WORDS).read_text(encoding="utf-8"))
+    return found, tuple(problems)
+
+
+def read_documents(folder: Path, name: str | None = None) -> Documents:
+    """All documents below a specs folder, by path relative to it, with the schema of words.
+
+    Raises `SpecError` for files that cannot be read: those of the provider `name`, or any.
+    """
+    found, problems = _read(folder)
+    if mine := [problem for problem in problems if name is None or problem.file.startswith(f"{name}/")]:
+        raise SpecError(mine)
     return found
 
 
@@ -136,7 +144,7 @@ def load_providers(names: Sequence[str] = (), folders: Iterable[Path] = ()) -> d
         if name not in where:
             raise SpecError([Problem("specs", "", f"there is no provider {name!r}{closest(name, where)}")])
         try:
-            found[name] = compile_provider(read_documents(where[name]), name)
+            found[name] = compile_provider(read_documents(where[name], name), name)
         except SpecError as error:
             problems.extend(error.problems)
     if problems:
@@ -144,12 +152,22 @@ def load_providers(names: Sequence[str] = (), folders: Iterable[Path] = ()) -> d
     return found
 
 
-def collisions(providers: Iterable[tuple[str, Provider]]) -> list[str]:
-    """Pairs of paths of two providers, each mounted under its prefix, that one request could mean."""
-    rows = [(provider.name, prefix + path) for prefix, provider in providers for path in provider.paths()]
-    return [
+def collisions(providers: Mapping[str, Provider], mounts: Mapping[str, str]) -> list[str]:
+    """What one request could mean twice: pairs of paths of two providers, and mounts that hide something."""
+    rows = [(name, mounts.get(name, "") + path) for name, provider in providers.items() for path in provider.paths()]
+    found = [
         f"{one} {path} and {other} {rival}"
         for index, (one, path) in enumerate(rows)
         for other, rival in rows[index + 1 :]
         if one != other and overlap(path, rival)
     ]
+    for name, prefix in mounts.items():
+        hidden = [(other, path) for other, path in rows if other != name and _below(path, prefix)]
+        found += [f"{name} at {prefix} and {other} {path}" for other, path in hidden]
+    return found
+
+
+def _below(path: str, prefix: str) -> bool:
+    """Whether some request for the template `path` lies under `prefix`."""
+    mine, theirs = segments(path), segments(prefix)
+    return len(mine) >= len(theirs) and all(a == b or "{" in a for a, b in zip(mine, theirs, strict=False))

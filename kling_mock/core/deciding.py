@@ -38,7 +38,7 @@ def decide(judgement: Judgement, found: Found, now: int, entropy: str, media: st
     """Decide a call at `now` (the account's virtual time). `media` is the URL under which results are served."""
     step = _Step(judgement, found, now, entropy, media)
     answer = step.answer()
-    if answer and answer.when == "before" and answer.error and not judgement.refused:
+    if answer and answer.when == "before" and answer.error:
         return Decision(replace(step.error(answer.error), delivery=answer.delivery), step.counted())
     decision = step.refusal() or ROLES[judgement.operation.role](step)
     reply = decision.reply
@@ -59,7 +59,9 @@ class _Step:
         self.scope: dict[str, Any] = {**judgement.scope, "request": request, "now": now}
 
     def scenario(self) -> Scenario | None:
-        """The scenario of the task that is asked for, else of the call."""
+        """The scenario of the task that is asked for, else of the call; a call that is refused anyway has none."""
+        if self.judgement.refused:
+            return None
         task = self.task()
         name = task.scenario if task else self.judgement.scenario
         return self.provider.scenarios.get(name) if name else None

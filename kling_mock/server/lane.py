@@ -143,7 +143,7 @@ async def _end(receive: Receive) -> None:
 
 
 def _terminated(app: Flask) -> Callable[[Any, Any], Iterable[bytes]]:
-    """The application, told that its input ends by itself: a2wsgi does not say so, and chunked bodies would be dropped."""
+    """The application, told that its input ends by itself: a2wsgi does not say so, and chunked bodies would be lost."""
 
     def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["wsgi.input_terminated"] = True

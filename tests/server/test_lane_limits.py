@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 
+from kling_mock.core.model import Violation
 from kling_mock.core.provider import Provider
 from kling_mock.loading import bundled, load_providers
 from kling_mock.server import lane, serving
@@ -65,6 +66,11 @@ def head(server: Running, *lines: str, method: str = "POST", path: str = PATH) -
 def whole(server: Running, *lines: str) -> bytes:
     """A create as bytes."""
     return head(server, f"Content-Length: {len(BODY)}", *lines) + BODY
+
+
+def catalogued(provider: Provider, situation: str) -> int:
+    """The status with which the provider's table answers a situation."""
+    return provider.errors.catalogue[provider.errors.answer(Violation("", "", "", situation=situation))].status
 
 
 @contextmanager
@@ -119,8 +125,7 @@ def test_a_body_over_the_limit_gets_the_providers_413(provider: str, serve: Serv
     assert [(row["rule"], row["pointer"]) for row in json.loads(got.headers["x-mock-violations"])] == [
         ("mock/body.size", "")
     ]
-    refused = caller.provider.errors.catalogue[caller.provider.errors.situations["body.size"]]
-    assert refused.status == 413
+    assert catalogued(caller.provider, "body.size") == 413
     assert got.json().keys() == caller.send("POST", request.path, body=b"{").json.keys()
 
 
@@ -334,7 +339,9 @@ def test_strange_methods_get_the_providers_answer(method: str, serve: Serve) -> 
     assert got.headers["allow"] == "GET, POST"
 
 
-@pytest.mark.parametrize("target", ["*", "http://elsewhere.test/v1/nothing", "//v1//videos", "/%00%ff%2e%2e/%", "/;a=b"])
+@pytest.mark.parametrize(
+    "target", ["*", "http://elsewhere.test/v1/nothing", "//v1//videos", "/%00%ff%2e%2e/%", "/;a=b"]
+)
 def test_strange_targets_get_the_providers_404(target: str, serve: Serve) -> None:
     """Any request target that can be read is a path that nobody has."""
     server = serve()
@@ -432,8 +439,7 @@ def test_a_failure_of_the_mock_is_the_providers_500(
     monkeypatch.setattr(server.mock, step, broken)
     with caplog.at_level(logging.ERROR, "kling_mock"):
         got = requests.post(server.url + request.path, data=request.body, headers=dict(request.headers), timeout=10)
-    refused = caller.provider.errors.catalogue[caller.provider.errors.situations["mock.failure"]]
-    assert got.status_code == refused.status >= 500
+    assert got.status_code == catalogued(caller.provider, "mock.failure") >= 500
     assert got.headers["content-type"] == "application/json"
     assert isinstance(got.json(), dict)
     rows = [row for row in caplog.records if row.name == "kling_mock"]

@@ -13,7 +13,7 @@ from kling_mock.core.provider import Provider
 from kling_mock.loading import load_providers
 from tests.conftest import Answer, Client
 from tests.exchanges import written
-from tests.server.test_accounts_and_tasks import created_as, make, poll
+from tests.server.test_accounts_and_tasks import created_as, make, packs, poll
 
 MakeClient = Callable[..., Client]
 PROVIDERS = load_providers()
@@ -137,7 +137,7 @@ def test_the_charged_task_is_in_the_list_and_in_the_bill(client: MakeClient) -> 
     assert kling.send("POST", VIDEOS, body).delivery.cut_at == 0
     rows = kling.send("GET", VIDEOS).json["data"]
     assert [row["task_status"] for row in rows] == ["submitted"]
-    assert rows[0]["final_unit_deduction"] == "2.5"
+    assert packs(kling)["Mock-Video-100000Units"] == 99997.5
 
 
 @every_provider

@@ -17,9 +17,9 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 import requests
 
-from kling_mock.core.showing import results
 from kling_mock.core.model import NOW, Delivery, Task
 from kling_mock.core.provider import Provider
+from kling_mock.core.showing import results
 from kling_mock.loading import bundled, load_providers
 from kling_mock.server import serving
 from kling_mock.server.media import clip
@@ -360,7 +360,7 @@ def test_a_late_delivery_waits(cutting: Running) -> None:
 
 
 def test_hanging_calls_delay_nobody_and_end_with_their_clients(cutting: Running) -> None:
-    """200 calls that are never answered: meanwhile health and a create answer; when the clients leave, nothing is left."""
+    """200 calls without an answer: meanwhile health and a create answer; when the clients leave, nothing is left."""
     connections = [socket.create_connection(("127.0.0.1", cutting.port), timeout=10) for _ in range(HANGING)]
     try:
         asked = head(cutting, "hangs")
@@ -403,7 +403,7 @@ def test_a_server_with_a_hanging_call_can_be_ended(cutting: Running) -> None:
 
 
 def test_an_answer_to_head_has_no_body(running: Running) -> None:
-    """HEAD of a provider's path is answered in the provider's words, without a byte of them, and the next call works."""
+    """HEAD of a provider's path is answered without a byte of body, and the next call works."""
     with requests.Session() as session:
         got = session.head(running.url + PATH, timeout=10)
         assert (got.status_code, got.content) == (404, b"")
