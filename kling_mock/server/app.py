@@ -60,14 +60,15 @@ def _request(mock: Mock) -> Request:
     environ = request.environ
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
     path = urlsplit(raw).path if raw.startswith("/") else quote(environ.get("PATH_INFO", "/").encode("latin-1"))
-    length = request.content_length or 0
-    oversized = length > mock.options.max_body
+    limit = mock.options.max_body
+    body = b"" if (request.content_length or 0) > limit else request.get_data(cache=False)
+    oversized = (request.content_length or len(body)) > limit or len(body) > limit
     return Request(
         method=request.method,
         path=path or "/",
         query=request.query_string.decode("latin-1"),
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=b"" if oversized else request.get_data(cache=False),
+        body=b"" if oversized else body,
         scheme=request.scheme,
         oversized=oversized,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -30,6 +31,9 @@ HEAVY = 64 * 1024
 HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 20.0
 BODY_SECONDS = 30.0
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+CONTROL_BYTES = 2 * 1024 * 1024
+UPGRADE = re.compile(rb"\r\n(upgrade|http2-settings) *:", re.IGNORECASE)
 MEASURED_AT_ONCE = 2
 TRANSPORT = "kling_mock.transport"
 
@@ -46,56 +50,58 @@ class Lane:
         self._flask = WSGIMiddleware(_terminated(app), workers=16)
         self._measuring = asyncio.Semaphore(MEASURED_AT_ONCE)
 
+    def close(self) -> None:
+        """End the threads of the application behind the lane."""
+        self._flask.executor.shutdown(wait=False)
+
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return
-        if is_control(scope["path"]):
-            await self._flask(scope, receive, send)  # type: ignore[arg-type]
-            return
         try:
-            request = await self._request(scope, receive)
+            if is_control(scope["path"]):
+                # Read here, so that a slow sender holds a task of the loop and not a thread of the application.
+                body, _ = await self._body(scope, receive, CONTROL_BYTES)
+                await self._flask(scope, _replayed(body, receive), send)  # type: ignore[arg-type]
+            else:
+                request = await self._request(scope, receive)
+                await self._deliver(await self._answer(request), scope, receive, send)
         except Gone:
             abort(scope)
             await _end(receive)
-            return
-        await self._deliver(await self._answer(request), scope, receive, send)
 
     async def _request(self, scope: Any, receive: Receive) -> Request:
-        headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            headers[name.decode("latin-1")] = value.decode("latin-1")
-        body, oversized = await self._body(receive)
+        body, oversized = await self._body(scope, receive, self._mock.options.max_body)
         return Request(
             method=scope["method"],
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
-            headers=headers,
-            body=body,
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+            body=b"" if oversized else body,
             scheme=scope["scheme"],
             oversized=oversized,
         )
 
-    async def _body(self, receive: Receive) -> tuple[bytes, bool]:
-        """The whole body; one that is too long is read to its end, so that the client hears the answer."""
+    async def _body(self, scope: Any, receive: Receive, limit: int) -> tuple[bytes, bool]:
+        """The body, at most `limit` bytes of it; the rest is read and forgotten: the client is to hear the answer."""
+        if not any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"]):
+            return b"", False
         chunks: list[bytes] = []
-        size = 0
-        while True:
+        size, more = 0, True
+        while more:
             try:
-                message = await asyncio.wait_for(receive(), BODY_SECONDS) if chunks or size else await receive()
+                async with asyncio.timeout(BODY_SECONDS):
+                    message = await receive()
             except TimeoutError:
                 raise Gone from None
             if message["type"] == "http.disconnect":
                 raise Gone
             chunk = message.get("body", b"")
-            size += len(chunk)
-            if size <= self._mock.options.max_body:
+            if size < limit:
                 chunks.append(chunk)
-            else:
-                chunks.clear()
-            if not message.get("more_body", False):
-                oversized = size > self._mock.options.max_body
-                return (b"" if oversized else b"".join(chunks)), oversized
+            size += len(chunk)
+            more = message.get("more_body", False)
+        return b"".join(chunks), size > limit
 
     async def _answer(self, request: Request) -> Wire:
         try:
@@ -136,6 +142,16 @@ class Lane:
         await _end(receive)
 
 
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives a body that is here already, then what comes after it."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
 async def _end(receive: Receive) -> None:
     """Wait until the connection is gone."""
     while (await receive())["type"] != "http.disconnect":
@@ -155,6 +171,8 @@ def _terminated(app: Flask) -> Callable[[Any, Any], Iterable[bytes]]:
 def abort(scope: Any) -> None:
     """Drop the connection: the client sees a reset, not an end."""
     transport: asyncio.Transport = scope["extensions"][TRANSPORT]
+    if transport.is_closing():
+        return
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -166,6 +184,7 @@ class Protocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _in_head = True
+    _refused = False
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -188,15 +207,17 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came in; a head that grows too large is refused."""
+        """Bytes came in; what follows a head that was refused is not looked at."""
+        if self._refused:
+            return
         if self._in_head:
             self._head_bytes += len(data)
+            # No protocol is ever switched to, and the parser would take the body for the new protocol's.
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = UPGRADE.sub(rb"\r\nx-\1:", head) + end + rest
         super().data_received(data)
-        if self._in_head and self._head_bytes > HEADER_BYTES and not self.transport.is_closing():
-            self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-            )
-            self.transport.close()
+        if self._in_head and self._head_bytes > HEADER_BYTES:
+            self._refuse()
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -209,4 +230,25 @@ class Protocol(HttpToolsProtocol):
         """Its head is complete."""
         self._stop_timer()
         self._in_head, self._head_bytes = False, 0
-        super().on_headers_complete()
+        if sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) > HEADER_BYTES:
+            self._refuse()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """It is complete."""
+        self._in_head = True
+        if not self._refused:
+            super().on_message_complete()
+
+    def _refuse(self) -> None:
+        """Refuse a head that is too large."""
+        if not self._refused and not self.transport.is_closing():
+            self._refused = True
+            self.transport.write(TOO_LARGE)
+            self.transport.close()

@@ -24,15 +24,20 @@ SHUTDOWN_SECONDS = 3
 class Server(uvicorn.Server):
     """A uvicorn server that says when it answers, and whose process may end with 0 after a signal."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, lane: Lane, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._lane, self._ready = lane, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let what runs come to its end, then end the lane's threads."""
+        await super().shutdown(sockets)
+        self._lane.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,9 +73,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 def server(mock: Mock, allowed_hosts: Iterable[str], ready: Callable[[], None]) -> Server:
     """A server for `mock`, not yet running."""
-    app = create_app(mock, allowed_hosts)
+    lane = Lane(mock, create_app(mock, allowed_hosts))
     config = uvicorn.Config(
-        Lane(mock, app),
+        lane,
         http=Protocol,
         ws="none",
         lifespan="off",
@@ -83,7 +88,7 @@ def server(mock: Mock, allowed_hosts: Iterable[str], ready: Callable[[], None]) 
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         backlog=2048,
     )
-    return Server(config, ready)
+    return Server(config, lane, ready)
 
 
 def serve(mock: Mock, listener: socket.socket, allowed_hosts: Iterable[str], ready: Callable[[], None]) -> None:

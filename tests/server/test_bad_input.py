@@ -184,14 +184,8 @@ def test_flask_counts_the_body(extra: int, make_mock: Callable[..., Mock]) -> No
     assert answer.status_code == (413 if extra else 200)
 
 
-FOREIGN_TYPES = [
-    "text/plain",
-    "application/xml",
-    "multipart/form-data",
-    "application/x-www-form-urlencoded",
-    "x" * 9999,
-]
-FOREIGN_TYPES += ["nonsense", "application/json, text/plain", "é/é", "application/problem+json"]
+FOREIGN_TYPES = ["text/plain", "application/xml", "multipart/form-data", "application/x-www-form-urlencoded"]
+FOREIGN_TYPES += ["nonsense", "x" * 9999, "application/json, text/plain", "é/é", "application/problem+json"]
 
 
 @pytest.mark.parametrize("content_type", FOREIGN_TYPES, ids=lambda value: ascii(value)[:40])

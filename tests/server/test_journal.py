@@ -149,7 +149,7 @@ def test_what_is_shaped_like_a_credential_is_hidden(text: str) -> None:
     assert hidden({text: [{"a": text}]}) == {"<credential>": [{"a": "<credential>"}]}
 
 
-@pytest.mark.parametrize("text", ["a task", "sk-", "risk-management-team", "eyJ", "the bearer of news", "x" * 1024])
+@pytest.mark.parametrize("text", ["a task", "sk-", "risk-management-team", "eyJ", "the bearer of news", "x" * 100])
 def test_other_texts_are_left_alone(text: str) -> None:
     """Ordinary words are no credentials."""
     assert hidden(text) == text
