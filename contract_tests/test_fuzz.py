@@ -44,7 +44,7 @@ CONFIG = {
     },
 }
 STEADY = settings(
-    max_examples=10,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     database=None,
@@ -246,7 +246,7 @@ def test_a_created_task_is_found_by_its_links(name: str) -> None:
         def validate_response(self, response: Response, case: Case, **_: Any) -> None:
             judge.judge(case, response)
 
-    Chain.run(settings=settings(STEADY, stateful_step_count=4, max_examples=20))
+    Chain.run(settings=settings(STEADY, stateful_step_count=4, max_examples=25))
     operations = target.provider.operations.values()
     assert {row.path for row in operations if row.role == "create"} & posts
     assert followed

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from itertools import groupby, pairwise
+from collections.abc import Callable, Iterable, Iterator
+from itertools import combinations, groupby, pairwise
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from contract_tests.bundle import Referee, bundle
 from contract_tests.exchanges import CREATES, PROVIDERS, load, provider_of, send
 from contract_tests.target import Reply, Target
 from kling_mock.core.documents import tokens
+from kling_mock.core.lifecycle import State
 
 DAY = 86_400_000
 Aim = Callable[[str], Target]
@@ -150,12 +151,20 @@ def check_words(target: Target, told: list[tuple[str, Reply]]) -> None:
     """Some place of the reply says at every moment, in one column of the spec's words, what the state is."""
     states = target.provider.lifecycle.states
     columns = {column for state in states.values() for column in state.words}
-    telling = {column for column in columns if len({repr(states[name].words[column]) for name, _ in told}) > 1}
+    telling = {column for column in columns if tells_the_end(states.values(), column)}
     found = [
         column for column in telling if set.intersection(*(places(r, states[name].words[column]) for name, r in told))
     ]
     shown = [(name, dict(leaves(reply.json))) for name, reply in told]
     assert found, f"no place of the reply follows the state through {sorted(telling)}: {shown}"
+
+
+def tells_the_end(states: Iterable[State], column: str) -> bool:
+    """Whether a column's words tell a running task, a success and a failure apart."""
+    words: dict[str | None, set[str]] = {}
+    for state in states:
+        words.setdefault(state.ends, set()).add(repr(state.words[column]))
+    return all(one.isdisjoint(other) for one, other in combinations(words.values(), 2))
 
 
 def check_ids(id_: str, replies: list[Reply]) -> None:

@@ -155,7 +155,10 @@ def test_the_ready_line_is_the_only_line_on_standard_output() -> None:
         assert requests.get(f"{url}/_mock/health", timeout=5).status_code == 200
         assert requests.get(f"{url}/v1/nothing", timeout=5).status_code == 404
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=10)
+        assert process.wait(10) == 0
+        assert process.stdout is not None
+        assert process.stderr is not None
+        out, err = process.stdout.read(), process.stderr.read()  # `communicate` would pass over what readline buffered
     assert out == ""
     assert "GET /v1/nothing 404" in err
     assert "KLING_API_KEY=mock-" in err
@@ -332,18 +335,17 @@ def test_one_of_them_under_a_prefix_starts(copied: Path) -> None:
     assert f"http://{cli.HOST}:{cli.PORT}/two" in json.loads(got.output).values()
 
 
-def test_serving_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_serving_imports_nothing_heavy() -> None:
     """A server that has made and shown a task never loaded the contract kit's libraries."""
-    script = tmp_path / "serve.py"
-    script.write_text(
+    script = (
         "import atexit, sys\n"
         "atexit.register(lambda: print('\\nmodules', *sys.modules, file=sys.stderr))\n"
         "sys.argv = ['kling-mock', 'serve', '--port', '0', '--quiet']\n"
         "from kling_mock.cli import main\n"
-        "main()\n",
-        encoding="utf-8",
+        "main()\n"
     )
-    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]

@@ -81,17 +81,15 @@ def spoken(call: Call) -> dict[str, Any]:
 
 
 def body_for(operation: Operation, content_type: str) -> Body | None:
-    """The body that takes this content type; one without a content type is taken as the operation's first."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    if not media_type:
-        return next(iter(operation.bodies.values()), None)
+    """The body that takes this content type; a request without one is taken as JSON, if JSON is taken at all."""
+    media_type = content_type.partition(";")[0].strip().lower() or "application/json"
     return operation.bodies.get(media_type)
 
 
 def lightened(value: Any) -> Any:
     """A document without its long texts (images as base64), which a task need not remember."""
     if isinstance(value, dict):
-        return {key: lightened(item) for key, item in value.items()}
+        return {lightened(key): lightened(item) for key, item in value.items()}
     if isinstance(value, list):
         return [lightened(item) for item in value]
     long = isinstance(value, str) and len(value) > LONG and " " not in value[:LONG]

@@ -7,16 +7,18 @@ The base clock maps wall time to virtual time; an account's clock maps the base'
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 
 from msgspec import Struct
 
 
 class Piece(Struct, frozen=True, array_like=True):
-    """From `source` on, virtual time is `virtual + (now - source) * speed`."""
+    """From `source` on, virtual time is `virtual + (now - source) * speed`; `made` is the wall time of the change (`source`, if None)."""
 
     source: int
     virtual: int
     speed: float
+    made: int | None = None
 
 
 class Line(Struct, frozen=True):
@@ -47,6 +49,11 @@ class Line(Struct, frozen=True):
         piece = Piece(source, max(virtual, self.at(source)), speed)
         return Line((*self.pieces, piece))
 
+    def stamped(self, made: int, since: int) -> Line:
+        """The line with the wall time `made` on its pieces from index `since` on."""
+        fresh = (Piece(piece.source, piece.virtual, piece.speed, made) for piece in self.pieces[since:])
+        return Line((*self.pieces[:since], *fresh))
+
     def advance(self, source: int, by: int) -> Line:
         """Jump ahead by `by` ms, at the same speed as before."""
         return self.turn(source, self.at(source) + by, self.speed)
@@ -56,10 +63,11 @@ class Line(Struct, frozen=True):
         return self.turn(source, self.at(source), speed)
 
     def jumps(self, since: int, until: int) -> int:
-        """How far the line jumped (in all) between two source times, apart from flowing."""
+        """How far the line jumped (in all) between two wall times, apart from flowing."""
         total = 0
-        for before, after in zip(self.pieces, self.pieces[1:], strict=False):
-            if since < after.source <= until:
+        for before, after in pairwise(self.pieces):
+            made = after.source if after.made is None else after.made
+            if since < made <= until:
                 total += after.virtual - Line((before,)).at(after.source)
         return total
 
@@ -84,5 +92,5 @@ def paced(base: Line, own: Line, since: int, until: int) -> int:
     signed token is fresh however fast the clock runs.
     """
     own_speed = own.piece(base.at(until)).speed
-    jumped = own.jumps(base.at(since), base.at(until)) + int(base.jumps(since, until) * min(own_speed, 1.0))
+    jumped = own.jumps(since, until) + int(base.jumps(since, until) * min(own_speed, 1.0))
     return (until - since) + jumped

@@ -31,6 +31,7 @@ from kling_mock.core.model import (
     Violation,
 )
 from kling_mock.core.provider import Answer, Provider, Scenario
+from kling_mock.core.schemas import show
 from kling_mock.core.showing import speak
 
 
@@ -154,7 +155,7 @@ class _Step:
 
 def stored(situation: str, message: str, value: str) -> Violation:
     """A violation that only the store can know."""
-    return Violation(f"mock/{situation}", "", message, situation=situation, values={"value": value[:200]})
+    return Violation(f"mock/{situation}", "", message, situation=situation, values={"value": show(value)})
 
 
 def _create(step: _Step) -> Decision:

@@ -23,7 +23,7 @@ class SpecError(Exception):
     """The spec's author made a mistake; `problems` lists every one that could be found in this pass."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(dict.fromkeys(problems))
         super().__init__("\n".join(map(str, self.problems)))
 
 

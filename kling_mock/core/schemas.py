@@ -1,7 +1,7 @@
 """Compiled JSON Schemas, and violations made of their errors.
 
 Each schema is compiled twice, from the same documents: as written (what the provider accepts) and with every
-`x-mock-documented` in the place of its node (what the documents say). Failing the second only is a warning.
+`x-mock-documented` asked for too (what the documents say). Failing the second only is a warning.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ def json_type(value: Any) -> str:
 
 
 def documented(node: Any) -> Any:
-    """A copy in which each schema with an `x-mock-documented` is replaced by it."""
+    """A copy in which each schema with an `x-mock-documented` asks for it too."""
     if isinstance(node, dict):
+        copy = {key: documented(value) for key, value in node.items() if key != "x-mock-documented"}
         word = node.get("x-mock-documented")
-        kept = {"allOf": [word]} if isinstance(word, dict | bool) else node
-        return {key: documented(value) for key, value in kept.items() if key != "x-mock-documented"}
+        return {**copy, "allOf": [*copy.get("allOf", []), word]} if isinstance(word, dict | bool) else copy
     return [documented(item) for item in node] if isinstance(node, list) else node
 
 
@@ -160,11 +160,10 @@ class Schema:
 
     def violations(self, value: Any, stage: str, prefix: str = "") -> list[Violation]:
         """Everything wrong with `value`, in document order; `prefix` stands before each pointer."""
-        accepted, wanted = self._accepts.is_valid(value), self._wants.is_valid(value)
-        if accepted and wanted:
+        if self._wants.is_valid(value):
             return []
-        refused = [] if accepted else self._errors(self._accepts, value)
-        warned = [] if wanted else self._errors(self._wants, value)
+        refused = [] if self._accepts.is_valid(value) else self._errors(self._accepts, value)
+        warned = self._errors(self._wants, value)
         places = {(error.reference, tuple(error.path)) for error in refused}
         found = self._made(refused, stage, prefix, "refused")
         known = {violation.pointer for violation in found}

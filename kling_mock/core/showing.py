@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from kling_mock.core import entropy as ids
@@ -29,7 +30,7 @@ def speak(provider: Provider, task: Task, view: View) -> Spoken:
         changed=view.changed,
         request=task.request,
         parameters=task.parameters,
-        price=task.price,
+        price=Decimal(0) if task.price is not None and view.ends == "failure" else task.price,
         reason=task.reason if view.ends == "failure" else None,
         results=results(task) if view.ends == "success" else [],
         operation=task.operation,

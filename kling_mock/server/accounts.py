@@ -44,10 +44,11 @@ class Caller(Struct, frozen=True):
 
 
 class _Seen(Struct):
-    """A token that was seen before: what it says, when first (wall ms), and the secret found to have signed it."""
+    """A token that was seen before: what it says, when first (wall and virtual ms), and the secret that signed it."""
 
     token: Token | None
     first: int
+    first_virtual: int | None = None
     verified_with: str | None = None
 
 
@@ -151,7 +152,8 @@ class Accounts:
             return Caller(self._accounts[id_], claimed=id_)
         if way.pattern and not way.pattern.search(credential):
             return None
-        if self._auth == "any" and count_parts(credential) != 3:
+        could_be_token = any(other.jwt for other in scheme.ways) and count_parts(credential) == 3
+        if self._auth == "any" and not could_be_token:
             return self._welcome(provider, way.credential, credential)
         # Where a token could be meant, only the last way knows what is wrong with a text that is neither.
         return _refused(scheme, "unknown") if len(scheme.ways) == 1 else None
@@ -186,7 +188,10 @@ class Accounts:
                 return _refused(scheme, "signature", claimed=id_, claims=token.claims)
             seen.verified_with = secret
         wall = self._clocks.wall()
-        elapsed = self._clocks.at(id_, wall) - self._clocks.at(id_, seen.first)
+        now = self._clocks.now(id_)
+        if seen.first_virtual is None:
+            seen.first_virtual = now
+        elapsed = now - seen.first_virtual
         reason = mistimed(token, way.jwt, wall, seen.first, lambda a, b: self._clocks.paced(id_, a, b), elapsed)
         if reason:
             return _refused(scheme, reason, claimed=id_, claims=token.claims)

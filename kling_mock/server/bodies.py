@@ -42,7 +42,7 @@ def decode(operation: Operation, request: Request) -> Decoded:
         return Decoded()
     if body is None:
         accepted = ", ".join(operation.bodies)
-        return _wrong("media-type", f"the content type should be {accepted}; is {content_type[:60]}")
+        return _wrong("media-type", f"the content type should be {accepted}; is {content_type[:60] or 'missing'}")
     if not request.body:
         return _wrong("syntax", "a body is required")
     if body.media_type in FORMS:
@@ -73,9 +73,10 @@ def _form(request: Request, reader: Reader) -> Decoded:
         return _wrong("syntax", f"the body is no {media_type}: {str(error)[:100]}")
     document: dict[str, Any] = {}
     for name in form:
-        document[name] = _value(form[name], reader.members.get(name))
+        document[str(name or "")] = _value(form[name], reader.members.get(name))
     uploads = {}
-    for name, file in files.items():
+    for key, file in files.items():
+        name = str(key or "")
         upload = Upload(file.filename or name, file.content_type or "", file.read())
         document[name] = upload.name
         uploads[pointer([name])] = upload

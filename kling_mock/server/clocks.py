@@ -41,10 +41,6 @@ class Clocks:
         own = IDENTITY if account is None else self.line(account)
         return virtual(self._base, own, self.wall())
 
-    def at(self, account: str, wall: int) -> int:
-        """The account's virtual time at a wall time."""
-        return virtual(self._base, self.line(account), wall)
-
     def paced(self, account: str, since: int, until: int) -> int:
         """See `core.clock.paced`."""
         return paced(self._base, self.line(account), since, until)
@@ -57,7 +53,8 @@ class Clocks:
                 self._base = change(self._base, wall)
             else:
                 own = self._own.get(account) or IDENTITY
-                self._own[account] = change(own, self._base.at(wall))
+                changed = change(own, self._base.at(wall))
+                self._own[account] = changed.stamped(wall, len(own.pieces))
 
     def speed(self, account: str | None) -> float:
         """How fast a clock runs against its source; 0 is frozen."""

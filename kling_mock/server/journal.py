@@ -17,6 +17,8 @@ HEADERS = frozenset(
     {"accept", "cache-control", "content-length", "content-type", "host", "idempotency-key", "prefer", "user-agent"}
 )
 SECRET = re.compile(r"eyJ[\w-]{5,}\.[\w-]*\.[\w-]*|\bsk-[\w-]{8,}|(?i:\bbearer\s+[\w.~+/-]{8,}=*)")
+DENSE = re.compile(r"[A-Za-z0-9+/=_~-]{101,}")
+CLAIMS = ("iss", "iat", "nbf", "exp")
 MOST = 10_000
 
 
@@ -34,14 +36,19 @@ class Exchange(Struct, frozen=True):
 
 
 def hidden(value: Any) -> Any:
-    """A document in which everything shaped like a credential is replaced, and long texts are cut."""
+    """A document in which what is shaped like a credential or a file is replaced, and long texts are cut."""
     if isinstance(value, str):
-        return SECRET.sub("<credential>", lightened(value))
+        written = lightened(value).encode("utf-8", "backslashreplace").decode()
+        return DENSE.sub(_counted, SECRET.sub("<credential>", written))
     if isinstance(value, Mapping):
         return {hidden(str(key)): hidden(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [hidden(item) for item in value]
     return None if value is ABSENT else value
+
+
+def _counted(match: re.Match[str]) -> str:
+    return f"<{len(match[0])} characters>"
 
 
 class Journal:
@@ -72,7 +79,7 @@ class Journal:
             "body": lightened(document) if len(request.body) > 1024 else document,
         }
         if claims is not None:
-            asked["token"] = claims
+            asked["token"] = {name: claims[name] for name in CLAIMS if isinstance(claims.get(name), str | int)}
         answered = {"status": reply.status, "headers": reply.headers, "body": reply.body, "delivery": reply.delivery}
         self._exchanges.append(Exchange(at, provider, account, operation, task, asked, answered, violations))
 
@@ -102,7 +109,7 @@ def _written(row: Exchange) -> dict[str, Any]:
         "task": row.task,
         "request": hidden(row.request),
         "reply": hidden(reply),
-        "violations": [listed(violation) for violation in row.violations],
+        "violations": [hidden(listed(violation)) for violation in row.violations],
     }
 
 

@@ -165,6 +165,14 @@ def test_a_data_prefix_is_refused_as_the_vendor_does(prefix: str, field: str, kl
     assert answer.wrong == [("image-is-readable", f"/{field}")]
 
 
+def test_a_data_prefix_passes_where_nobody_was_seen_to_refuse_it(client: MakeClient) -> None:
+    """The gateway's own format takes it: doubt means mercy, so a prefix is another thing than any text."""
+    gateway, path = client("302ai"), "/klingai/v1/videos/image2video"
+    prefixed = gateway.send("POST", path, {"image": "data:image/png;base64," + file("square-300x300.png")})
+    assert (prefixed.status, prefixed.wrong) == (200, [])
+    assert gateway.send("POST", path, {"image": "any text"}).wrong == [("image-is-readable", "/image")]
+
+
 @pytest.mark.parametrize("text", ["hello world", "./picture.png", "ftp://example.com/a.png", "xxx", "https://", "é"])
 def test_a_text_that_is_no_image(text: str, kling: Client) -> None:
     """A file's name, another scheme, any word: unreadable."""
