@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from kling_mock.server.app import create_app
 from kling_mock.server.mock import Mock, Options
 
 AT = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+NUMBERS = count(1)
 SEED = "contract tests"
 
 
@@ -86,7 +88,8 @@ class Target:
         way, known = scheme.ways[-1], self.account.credentials
         if way.jwt is None:
             return known[way.credential]
-        claims = {"iss": known[way.jwt.issuer], "exp": AT // 1000 + 1800, "nbf": AT // 1000 - 5}
+        # A claim of its own: tokens of one second would be the same bytes, and old ones after the clock was moved.
+        claims = {"iss": known[way.jwt.issuer], "exp": AT // 1000 + 1800, "nbf": AT // 1000 - 5, "jti": next(NUMBERS)}
         return jwt.encode(claims, known[way.jwt.secret], way.jwt.algorithms[0])
 
     def status_of(self, situation: str) -> int:

@@ -87,9 +87,8 @@ def offences(path: Path, words: dict[str, set[str]]) -> Iterator[str]:
     for kind in ("name", "folder"):
         yield from (f"{kind}: {word}" for word in words[kind] & tokens)
     for segment in words["path"]:
-        if any(re.search(rf"/{re.escape(segment)}(?![\w-])", text) for text in texts):
-            yield f"path: {segment}"
-        elif distinctive(segment) and segment in tokens:
+        in_a_path = any(re.search(rf"/{re.escape(segment)}(?![\w-])", text) for text in texts)
+        if in_a_path or (distinctive(segment) and segment in tokens):
             yield f"path: {segment}"
     yield from (f"message: {word}" for word in words["message"] if any(word in text for text in texts))
     yield from (f"code: {word}" for word in words["code"] & (numbers | tokens))
@@ -109,9 +108,8 @@ def test_a_module_holds_no_word_of_a_provider(module: str) -> None:
 def test_the_words_are_really_found(tmp_path: Path) -> None:
     """The test above is able to fail: a module that knows a provider is caught for each kind of word."""
     module = tmp_path / "guilty.py"
-    module.write_text(
-        "image_tail = 1\nCODE = 1201\nURL = '/v1/videos/image2video'\nTEXT = 'Account balance not enough'\nNAME = 'pixazo'\n"
-    )
+    lines = ["image_tail = 1", "CODE = 1201", "URL = '/v1/videos/image2video'", "NAME = 'pixazo'"]
+    module.write_text("\n".join([*lines, "TEXT = 'Account balance not enough'"]))
     kinds = {line.partition(":")[0] for line in offences(module, WORDS)}
     assert kinds == {"name", "code", "path", "message", "folder"}
 

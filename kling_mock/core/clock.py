@@ -13,7 +13,10 @@ from msgspec import Struct
 
 
 class Piece(Struct, frozen=True, array_like=True):
-    """From `source` on, virtual time is `virtual + (now - source) * speed`; `made` is the wall time of the change (`source`, if None)."""
+    """From `source` on, virtual time is `virtual + (now - source) * speed`.
+
+    `made` is the wall time of the change; None says that `source` is wall time.
+    """
 
     source: int
     virtual: int

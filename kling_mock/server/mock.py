@@ -233,8 +233,12 @@ class Mock:
 
 
 def header_value(violations: tuple[Violation, ...], limit: int = 4096) -> str:
-    """Violations as the JSON array of `X-Mock-Violations`: ASCII, at most `limit` bytes, then how many more."""
-    rows = [json.dumps(hidden(listed(violation)), separators=(",", ":")) for violation in violations]
+    """Violations as the JSON array of `X-Mock-Violations`: ASCII, at most `limit` bytes, then how many more.
+
+    Warnings come last: what was refused must not be cut off.
+    """
+    ranked = sorted(violations, key=lambda violation: violation.severity == "warning")
+    rows = [json.dumps(hidden(listed(violation)), separators=(",", ":")) for violation in ranked]
     size = 2
     kept: list[str] = []
     for row in rows:
