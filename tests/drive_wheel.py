@@ -56,9 +56,7 @@ def drive(command: str) -> None:
         failed = walk(url, headers, {"image": "https://example.com/a.png", "prompt": "[mock:fail]"})
         assert failed[-1]["task_status"] == "failed"
         assert failed[-1]["task_status_msg"]
-        print(
-            f"created, polled and downloaded {len(video.content)} bytes; another failed: {failed[-1]['task_status_msg']}"
-        )
+        print(f"created, polled and downloaded {len(video.content)} bytes; failed: {failed[-1]['task_status_msg']}")
 
 
 def walk(url: str, headers: dict[str, str], body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -50,9 +50,9 @@ def send(client: Client, request: Request, **headers: str) -> Answer:
 def creates(client: Client) -> Iterator[str]:
     """The provider's fixtures that create a task."""
     for name in EXCHANGES:
-        if name.startswith(client.provider.name + "/"):
-            if client.provider.operations[load(name)["operation"]].role == "create":
-                yield name
+        mine = name.startswith(client.provider.name + "/")
+        if mine and client.provider.operations[load(name)["operation"]].role == "create":
+            yield name
 
 
 def in_state(client: Client, name: str, state: str) -> Answer:

@@ -146,7 +146,7 @@ def _scenario(
     known = call.provider.scenarios
     if name is None or name in known:
         return name
-    message = f"there is no scenario {name!r}{closest(name, known)}; the call goes on without one"
+    message = f"there is no scenario {name[:60]!r}{closest(name[:60], known)}; the call goes on without one"
     violations.append(Violation("mock/scenario", "", message, "warning"))
     return None
 

@@ -76,7 +76,7 @@ class Journal:
             "path": request.path,
             "query": request.query,
             "headers": {name: value for name, value in request.headers.items() if name in HEADERS},
-            "body": lightened(document) if len(request.body) > 1024 else document,
+            "body": hidden(document) if len(request.body) > 1024 else document,
         }
         if claims is not None:
             asked["token"] = {name: claims[name] for name in CLAIMS if isinstance(claims.get(name), str | int)}

@@ -63,7 +63,7 @@ class MemoryStore:
         ledger = self._ledgers[owner] if reads.balances and owner else None
         return Found(
             tasks=tasks,
-            alias=self._by_alias(owner, reads.alias) if owner and reads.alias and not tasks else None,
+            alias=self._by_alias(owner, reads.alias) if owner and reads.alias else None,
             page=self._page(owner, reads) if owner else (),
             balances=ledger.balances(account.packs, now) if ledger and account else (),
             open_slots=ledger.open_slots(now) if ledger else 0,
