@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from kling_mock.core.capabilities import Capabilities, compile_capabilities
 from kling_mock.core.documents import Documents, Place
 from kling_mock.core.entropy import check_pattern
 from kling_mock.core.errors import ErrorTable, compile_errors
@@ -16,11 +17,12 @@ from kling_mock.core.lifecycle import Lifecycle, compile_lifecycle
 from kling_mock.core.model import Pack
 from kling_mock.core.operations import compile_operation
 from kling_mock.core.problems import Problem, SpecError, closest
-from kling_mock.core.provider import Credential, FactRule, Operation, Provider, Scheme
+from kling_mock.core.provider import Credential, NotJudged, Operation, Provider, Scheme
 from kling_mock.core.references import check_references
 from kling_mock.core.routes import PARAMETER, Routes, segments
+from kling_mock.core.rules import Judged, Measured, compile_compare
 from kling_mock.core.scenarios import compile_scenarios
-from kling_mock.core.schemas import Rule, Schemas
+from kling_mock.core.schemas import Rule, Schema, Schemas
 from kling_mock.core.security import compile_schemes
 from kling_mock.core.words import METHODS, check_words
 
@@ -59,7 +61,10 @@ class _Compiler:
         schemes = self._try(compile_schemes, root, none)
         lifecycle = self._try(compile_lifecycle, root.get("x-mock-lifecycle"), None)
         errors = self._try(compile_errors, root.get("x-mock-errors"), None)
-        facts = self._rules()
+        rules, judged, measured = self._rules()
+        capabilities = None
+        if "x-mock-capabilities" in root.node:
+            capabilities = self._try(self._capabilities, root.get("x-mock-capabilities"), None)
         operations = self._operations(schemes, variants)
         if errors:
             self._check_rules(errors, {role for operation in operations.values() for role in operation.images})
@@ -90,7 +95,12 @@ class _Compiler:
             errors=errors,
             operations=operations,
             routes=_routes(operations, bool(root.node.get("x-mock-routing", {}).get("trailing_slash"))),
-            fact_rules=facts,
+            judged=judged,
+            measured=measured,
+            capabilities=capabilities,
+            not_judged=_not_judged(root),
+            keyword_evidence=root.node.get("x-mock-evidence"),
+            rules=rules,
             digest=digest(self.documents, self.name),
             evidence=count_evidence(self.documents, self.name),
         )
@@ -133,23 +143,42 @@ class _Compiler:
             self.problems.extend(error.problems)
             return fallback
 
-    def _rules(self) -> tuple[FactRule, ...]:
-        """Register the rules that are schemas where they stand, and compile those over facts."""
-        found = []
+    def _rules(self) -> tuple[dict[str, Rule], tuple[Judged, ...], tuple[Measured, ...]]:
+        """The rules by id, those over the read document, those over images; the others stand in request schemas."""
+        named: dict[str, Rule] = {}
+        judged: list[Judged] = []
+        measured: list[Measured] = []
         for id_, place in self.root.get("x-mock-rules").items():
-            rule = Rule(id_, place.node)
-            if "schema" in place.node:
+            rule = named[id_] = Rule(id_, place.node)
+            kinds = frozenset(place.node.get("kinds", ()))
+            if "fact" in place.node:
+                fact = place.get("fact")
+                compiled = self._schema(fact.get("schema"), id_)
+                if compiled is not None:
+                    measured.append(Measured(rule, frozenset(fact.get("of").node), compiled))
+            elif "compare" in place.node:
+                judged.append(Judged(rule, kinds, compare=compile_compare(place.get("compare"))))
+            elif kinds:
+                judged.append(Judged(rule, kinds, schema=self._schema(place.get("schema"), id_)))
+            else:
                 schema = place.get("schema")
                 self.schemas.rules[f"{schema.file}#{schema.at}"] = rule
-            else:
-                fact = place.get("fact")
-                compiled = self.schemas.compile(fact.get("schema"), id_)
-                found.append(FactRule(rule, frozenset(fact.get("of").node), compiled))
-        return tuple(found)
+        return named, tuple(judged), tuple(measured)
+
+    def _schema(self, place: Place, subject: str) -> Schema | None:
+        try:
+            return self.schemas.compile(place, subject)
+        except SpecError as error:
+            self.problems.extend(error.problems)
+            return None
+
+    def _capabilities(self, place: Place) -> Capabilities:
+        return compile_capabilities(place, self.schemas)
 
     def _check_rules(self, errors: ErrorTable, roles: Collection[str]) -> None:
-        """A rule's error must be in the catalogue, and the images it speaks of in some operation."""
-        for _, place in self.root.get("x-mock-rules").items():
+        """The error of a rule or feature must be in the catalogue, and the images it speaks of in some operation."""
+        features = self.root.get("x-mock-capabilities").get("features")
+        for _, place in (*self.root.get("x-mock-rules").items(), *features.items()):
             for role in place.get("fact").get("of").each():
                 if role.node not in roles:
                     self.problems.append(role.problem(f"no operation has such an image{closest(role.node, roles)}"))
@@ -180,6 +209,11 @@ def _routes(operations: Mapping[str, Operation], trailing_slash: bool) -> Routes
     for operation in operations.values():
         by_path.setdefault(operation.path, {})[operation.method] = operation
     return Routes(by_path.items(), trailing_slash)
+
+
+def _not_judged(root: Place) -> dict[str, NotJudged]:
+    rows = root.get("x-mock-not-judged").items()
+    return {name: NotJudged(name, row.node["why"], row.node.get("field")) for name, row in rows}
 
 
 def _hosts(root: Place) -> frozenset[str]:

@@ -6,7 +6,7 @@ in as violations and is judged together with the rest, so that every stage that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct, field
@@ -16,8 +16,9 @@ from kling_mock.core.expressions import ABSENT, Scope
 from kling_mock.core.model import Page, Quote, Reads, Result, Violation
 from kling_mock.core.pricing import quote
 from kling_mock.core.problems import closest
-from kling_mock.core.provider import Operation, Provider
+from kling_mock.core.provider import Operation
 from kling_mock.core.reading import convert
+from kling_mock.core.rules import Image
 from kling_mock.core.scenarios import marked
 from kling_mock.core.schemas import unknown_keys
 
@@ -62,8 +63,11 @@ def judge(call: Call, facts: Facts) -> Judgement:
         return Judgement(call, scope, call.violations, variant=variant)
     violations = [*call.violations, *_parameters(call, scope["request"])]
     violations += _body(call, scope["request"])
-    violations += _facts(provider, call.operation, call.document, facts)
     job = _job(call.operation, scope)
+    if call.operation.role == "create":
+        document = scope["request"]["body"]
+        violations += _rules(call, document, facts, violations)
+        violations += _capabilities(call, document, job, violations)
     scope["parameters"] = job
     scenario = _scenario(call, wanted, job, scope, violations)
     result, price = _promise(call.operation, job, scope, facts, violations)
@@ -114,13 +118,37 @@ def _body(call: Call, spoken: dict[str, Any]) -> list[Violation]:
     return found
 
 
-def _facts(provider: Provider, operation: Operation, document: Any, facts: Facts) -> list[Violation]:
-    found = []
-    for role, at, value in images(operation, document):
-        for row in provider.fact_rules:
-            if role in row.of and at in facts and row.schema.violations(facts[at], "rules"):
-                found.append(row.rule.violation(at, value))
-    return found
+def _rules(call: Call, document: Any, facts: Facts, found: Collection[Violation]) -> list[Violation]:
+    """What rules say of the images and of the read document, as far as its fields have not been refused."""
+    provider, operation = call.provider, call.operation
+    assert operation is not None
+    pictures = [Image(role, at, value, facts.get(at)) for role, at, value in images(operation, call.document)]
+    broken = [violation for rule in provider.measured for violation in rule.violations(pictures)]
+    if not isinstance(document, dict) or operation.task is None:
+        return broken
+    kind = operation.task.kind({})
+    refused = [violation.pointer for violation in found if violation.severity == "refused"]
+    for judged in provider.judged:
+        if kind in judged.kinds and not any(_touched(field, refused) for field in judged.reads):
+            violation = judged.violation(document, pictures)
+            if violation is not None:
+                broken.append(violation)
+    return broken
+
+
+def _touched(field: str, pointers: Collection[str]) -> bool:
+    """Whether something at or below the field was refused already."""
+    return any(at == field or at.startswith(field + "/") for at in pointers)
+
+
+def _capabilities(call: Call, document: Any, job: Mapping[str, Any], found: Collection[Violation]) -> list[Violation]:
+    """What the capability table refuses: looked at only when model, mode and length are ones that there are."""
+    table, operation = call.provider.capabilities, call.operation
+    if table is None or operation is None or operation.task is None or not isinstance(document, dict):
+        return []
+    if any(violation.situation.startswith("body.") for violation in found):
+        return []
+    return table.violations(str(operation.task.kind({})), document, job)
 
 
 def _job(operation: Operation, scope: Scope) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from kling_mock.core.capabilities import Capabilities
 from kling_mock.core.errors import ErrorTable
 from kling_mock.core.expressions import Expression, Scope
 from kling_mock.core.lifecycle import Latency, Lifecycle
@@ -14,6 +15,7 @@ from kling_mock.core.model import Delivery, Pack, Violation
 from kling_mock.core.pricing import Prices
 from kling_mock.core.reading import Reader
 from kling_mock.core.routes import Routes
+from kling_mock.core.rules import Judged, Measured
 from kling_mock.core.schemas import Rule, Schema
 from kling_mock.core.templates import Template
 from kling_mock.core.tokens import JwtWay
@@ -138,12 +140,12 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class FactRule:
-    """A rule over the measured facts of the images in some roles."""
+class NotJudged:
+    """A restriction that needs more than the request: the field that brings it up, if one does, and why."""
 
-    rule: Rule
-    of: frozenset[str]
-    schema: Schema
+    name: str
+    why: str
+    field: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,12 @@ class Provider:
     errors: ErrorTable
     operations: Mapping[str, Operation]
     routes: Routes[Mapping[str, Operation]]
-    fact_rules: tuple[FactRule, ...]
+    judged: tuple[Judged, ...]
+    measured: tuple[Measured, ...]
+    capabilities: Capabilities | None
+    not_judged: Mapping[str, NotJudged]
+    keyword_evidence: Mapping[str, Any] | None
+    rules: Mapping[str, Rule]
     digest: str
     evidence: Mapping[str, int]
 

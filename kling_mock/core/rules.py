@@ -1,0 +1,125 @@
+"""Rules over the read document and over images: what a plain schema of the request cannot say.
+
+A rule with `kinds` is judged here: a `schema` over the document as read, or a `compare`, one of two closed forms:
+numbers that must add up, images that must be of one size. `fact` rules look at one image. A rule whose fields have been
+refused already, or are not there, is not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from kling_mock.core.documents import Place, tokens
+from kling_mock.core.expressions import ABSENT, point, text
+from kling_mock.core.model import Violation
+from kling_mock.core.schemas import Rule, Schema
+
+Fact = Mapping[str, Any]
+
+
+class Image(Struct, frozen=True):
+    """An image of a request: its role, where it stands, and what was measured of it."""
+
+    role: str
+    pointer: str
+    value: str
+    fact: Fact | None
+
+
+class Compare(Struct, frozen=True):
+    """The numbers at `sum` add up to the one at `equals`, or the images in `images` (and `with`) agree in `same`."""
+
+    sum: str | None = None
+    equals: str | None = None
+    images: frozenset[str] = frozenset()
+    like: str | None = None
+    same: tuple[str, ...] = ()
+    tolerance: float = 0.0
+
+    def broken(self, document: Any, images: Collection[Image]) -> bool:
+        """Whether the comparison could be made and fails."""
+        return self._adds_up(document) is False if self.sum else self._agree(images) is False
+
+    def _adds_up(self, document: Any) -> bool | None:
+        parts = point(document, tokens(self.sum or ""))
+        total = _number(point(document, tokens(self.equals or "")))
+        numbers = [_number(part) for part in parts] if isinstance(parts, list) else []
+        if not numbers or total is None:
+            return None
+        known = [number for number in numbers if number is not None]
+        return sum(known) == total if len(known) == len(numbers) else None
+
+    def _agree(self, images: Collection[Image]) -> bool | None:
+        facts = [image.fact for image in images if image.role in self.images and image.fact]
+        if self.like:
+            facts += [image.fact for image in images if image.role == self.like and image.fact][:1]
+        known = [fact for fact in facts if all(name in fact for name in self.same)]
+        if len(known) < 2:
+            return None
+        return all(
+            max(row) - min(row) <= self.tolerance for row in ([fact[name] for fact in known] for name in self.same)
+        )
+
+
+class Judged(Struct, frozen=True):
+    """A rule that is judged on the read document, for some kinds of task."""
+
+    rule: Rule
+    kinds: frozenset[str]
+    schema: Schema | None = None
+    compare: Compare | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields without which the rule cannot be judged; "" is the whole document."""
+        fields = (self.rule.field or "", self.compare.equals if self.compare else None)
+        return tuple(field for field in fields if field is not None)
+
+    def violation(self, document: Any, images: Collection[Image]) -> Violation | None:
+        """The rule's violation, if it is broken."""
+        if self.schema is not None:
+            broken = bool(self.schema.violations(document, "rules"))
+        else:
+            assert self.compare is not None
+            broken = self.compare.broken(document, images)
+        if not broken:
+            return None
+        value = point(document, tokens(self.rule.field or ""))
+        return self.rule.violation(self.rule.field or "", "" if value is ABSENT else value)
+
+
+class Measured(Struct, frozen=True):
+    """A rule over each image in some roles."""
+
+    rule: Rule
+    of: frozenset[str]
+    schema: Schema
+
+    def violations(self, images: Iterable[Image]) -> Iterable[Violation]:
+        """One violation per image that breaks the rule."""
+        for image in images:
+            if image.role in self.of and image.fact and self.schema.violations(image.fact, "rules"):
+                yield self.rule.violation(image.pointer, image.value)
+
+
+def compile_compare(place: Place) -> Compare:
+    """Read a comparison."""
+    node = place.node
+    return Compare(
+        sum=node.get("sum"),
+        equals=node.get("equals"),
+        images=frozenset(node.get("images", ())),
+        like=node.get("with"),
+        same=tuple(node.get("same", ())),
+        tolerance=node.get("tolerance", 0.0),
+    )
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(text(value))
+    except ValueError:
+        return None
