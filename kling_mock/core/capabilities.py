@@ -46,6 +46,14 @@ class Cell(Struct, frozen=True):
             return self.seconds[0] <= seconds <= self.seconds[1]
         return seconds in self.seconds
 
+    def nearest(self, seconds: float | None) -> list[float]:
+        """The length that is there and nearest to `seconds`."""
+        if seconds is None or not self.seconds:
+            return []
+        if isinstance(self.seconds, tuple):
+            return [min(max(seconds, self.seconds[0]), self.seconds[1])]
+        return [min(self.seconds, key=lambda length: (abs(length - seconds), length))]
+
     def told(self) -> str:
         """The seconds in words: "5, 10 s" or "3 to 15 s"."""
         if isinstance(self.seconds, tuple):

@@ -16,12 +16,13 @@ from kling_mock.core.expressions import ABSENT, Scope
 from kling_mock.core.model import Page, Quote, Reads, Result, Violation
 from kling_mock.core.pricing import quote
 from kling_mock.core.problems import closest
-from kling_mock.core.provider import Operation
+from kling_mock.core.provider import Operation, ResultWords
 from kling_mock.core.reading import convert
 from kling_mock.core.rules import Image
 from kling_mock.core.scenarios import marked
 from kling_mock.core.schemas import unknown_keys
 
+DIMENSIONS = ("model", "mode", "seconds", "sound")
 NUMERIC = {"seconds": "number", "count": "integer"}
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -70,7 +71,11 @@ def judge(call: Call, facts: Facts) -> Judgement:
         violations += _capabilities(call, document, job, violations)
     scope["parameters"] = job
     scenario = _scenario(call, wanted, job, scope, violations)
-    result, price = _promise(call.operation, job, scope, facts, violations)
+    words, result, price = call.operation.result, None, None
+    if words is not None:
+        price = quote(words.prices, job, _count(words, scope))
+        if all(violation.severity != "refused" for violation in violations):
+            result = _result(words, job, scope, facts)
     return Judgement(call, scope, tuple(violations), job, result, price, scenario, variant, wanted.get("latency"))
 
 
@@ -146,7 +151,8 @@ def _capabilities(call: Call, document: Any, job: Mapping[str, Any], found: Coll
     table, operation = call.provider.capabilities, call.operation
     if table is None or operation is None or operation.task is None or not isinstance(document, dict):
         return []
-    if any(violation.situation.startswith("body.") for violation in found):
+    asked = [operation.pointers[name] for name in DIMENSIONS if name in operation.pointers]
+    if any(violation.severity == "refused" and violation.pointer in asked for violation in found):
         return []
     return table.violations(str(operation.task.kind({})), document, job)
 
@@ -179,32 +185,28 @@ def _scenario(
     return None
 
 
-def _promise(
-    operation: Operation, job: Mapping[str, Any], scope: Scope, facts: Facts, violations: list[Violation]
-) -> tuple[Result | None, Quote | None]:
-    """What a create that nobody refuses will have made, and what it costs."""
-    words = operation.result
-    if words is None or any(violation.severity == "refused" for violation in violations):
-        return None, None
-    count = convert(words.count(scope | {"parameters": job} if isinstance(scope, dict) else scope), "integer")
-    count = count if isinstance(count, int) and count > 0 else 1
-    seconds = job.get("seconds", 0)
-    aspect = _aspect(words.sizes, job.get("aspect"), facts)
+def _result(words: ResultWords, job: Mapping[str, Any], scope: Scope, facts: Facts) -> Result:
+    """What a create that nobody refuses will have made."""
     slots = convert(words.slots(scope), "integer")
+    aspect = _aspect(words.sizes, job.get("aspect"), facts)
     width, height = words.sizes[aspect]
-    result = Result(
-        words.of,
-        count,
-        width,
-        height,
-        aspect,
-        int(seconds * 1000),
-        words.expires_ms,
-        words.pack,
-        slots if isinstance(slots, int) else 1,
-        words.id,
+    return Result(
+        of=words.of,
+        count=_count(words, scope),
+        width=width,
+        height=height,
+        aspect=aspect,
+        duration=int(job.get("seconds", 0) * 1000),
+        expires_ms=words.expires_ms,
+        pack=words.pack,
+        slots=slots if isinstance(slots, int) else 1,
+        id=words.id,
     )
-    return result, quote(words.prices, job, count)
+
+
+def _count(words: ResultWords, scope: Scope) -> int:
+    count = convert(words.count(scope), "integer")
+    return count if isinstance(count, int) and count > 0 else 1
 
 
 def _aspect(sizes: Mapping[str, tuple[int, int]], wanted: Any, facts: Facts) -> str:

@@ -59,6 +59,7 @@ def compile_operation(
         body_required=bool(place.get("requestBody").get("required", False).node),
         replies=_replies(place, variants),
         job=job,
+        pointers=_pointers(item, place),
         images=_images(item, place),
         task=_task(place.get("x-mock-task"), variants) if "x-mock-task" in place.node else None,
         result=_result(place.get("x-mock-result"), job) if "x-mock-result" in place.node else None,
@@ -162,6 +163,13 @@ def _job(item: Place, place: Place) -> dict[str, Expression]:
     """The job's parameters: those of the path item, then the operation's own."""
     rows = [*item.get("x-mock-parameters").items(), *place.get("x-mock-parameters").items()]
     return {name: _expression(row) for name, row in rows if name != "images"}
+
+
+def _pointers(item: Place, place: Place) -> dict[str, str]:
+    """Where the body says a parameter of the job, for those that are plainly a part of it."""
+    rows = (*item.get("x-mock-parameters").items(), *place.get("x-mock-parameters").items())
+    written = ((name, BODY_POINTER.fullmatch(row.node)) for name, row in rows if isinstance(row.node, str))
+    return {name: match[1] for name, match in written if match}
 
 
 def _images(item: Place, place: Place) -> dict[str, tuple[str, ...]]:

@@ -132,6 +132,7 @@ class Operation:
     body_required: bool
     replies: tuple[ReplyWords, ...]
     job: Mapping[str, Expression]
+    pointers: Mapping[str, str]
     images: Mapping[str, tuple[str, ...]]
     task: TaskWords | None = None
     result: ResultWords | None = None
@@ -217,6 +218,11 @@ class Provider:
     def refuse(self, violation: Violation, scope: Scope) -> Any:
         """The provider's error reply to one violation."""
         return self.errors.reply(self.errors.answer(violation), {**scope, "violation": spoken(violation)})
+
+    def told(self, violation: Violation, scope: Scope) -> tuple[int, Mapping[str, Any]]:
+        """The status and the values of the catalogue entry that answers one violation."""
+        entry = self.errors.catalogue[self.errors.answer(violation)]
+        return entry.status, entry.values({**scope, "violation": spoken(violation)})
 
     def paths(self) -> Sequence[str]:
         """Every path template."""

@@ -117,7 +117,7 @@ class Schemas:
 class Rule:
     """A named restriction: what `rules.yaml` says of it. `fields` are shown where the violation stands."""
 
-    __slots__ = ("error", "evidence", "field", "id", "message", "reason", "severity")
+    __slots__ = ("error", "evidence", "field", "id", "message", "reason", "repair", "severity")
 
     def __init__(self, id: str, entry: Mapping[str, Any]) -> None:
         self.id = id
@@ -125,6 +125,7 @@ class Rule:
         self.severity: Severity = entry["severity"]
         self.error: str | None = entry.get("error")
         self.reason: str | None = entry.get("reason")
+        self.repair: tuple[Mapping[str, Any], ...] = tuple(entry.get("repair", ()))
         self.field: str | None = entry.get("field")
         self.evidence: Mapping[str, Any] = entry["evidence"]
 
@@ -202,7 +203,7 @@ class Schema:
             message=_message(error.keyword, error.limit, error.value),
             severity=severity,
             situation=f"{stage}.{error.keyword}" if severity == "refused" else "",
-            values={**_values(names, error.value), "limit": text(error.limit)[:200]},
+            values={**_values(names, error.value), "limit": text(error.limit)[:200], "bound": error.limit},
         )
 
     def _rule(self, reference: str) -> Rule | None:

@@ -1,0 +1,162 @@
+"""The nearest valid payload: small JSON Patches (RFC 6902), each tried before it is offered.
+
+A violation has candidates: what its rule says in YAML, what its keyword allows, or another length, mode or partner from
+the capability table. The first candidate that leaves fewer faults behind is taken, and the rest is judged again.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kling_mock.core.calls import Call
+from kling_mock.core.documents import tokens
+from kling_mock.core.expressions import ABSENT, point, text
+from kling_mock.core.judging import Facts, Judgement, judge
+from kling_mock.core.model import Quote, Violation
+from kling_mock.core.reading import convert
+
+MOST_STEPS = 24
+REPAIRABLE = frozenset({"body", "rules", "capabilities"})
+
+Patch = tuple[Mapping[str, Any], ...]
+
+
+class Suggestion(Struct, frozen=True):
+    """A mechanical repair of one violation: apply in order; the price before and after, where both are known."""
+
+    rule: str
+    pointer: str
+    patch: Patch
+    before: Quote | None = None
+    after: Quote | None = None
+
+
+def apply(patch: Iterable[Mapping[str, Any]], document: Any) -> Any:
+    """A copy of the document with the operations (add, remove, replace) carried out; one that cannot be is left out."""
+    result = copy.deepcopy(document)
+    for operation in patch:
+        *parents, last = tokens(operation["path"])
+        parent = point(result, parents)
+        if isinstance(parent, list) and last.isdigit() and int(last) < len(parent):
+            if operation["op"] == "remove":
+                del parent[int(last)]
+            else:
+                parent[int(last)] = operation["value"]
+        elif isinstance(parent, dict):
+            if operation["op"] == "remove":
+                parent.pop(last, None)
+            else:
+                parent[last] = operation["value"]
+    return result
+
+
+def faults(judgement: Judgement) -> list[Violation]:
+    """What keeps a payload from being accepted and succeeding, as far as the payload can mend it."""
+    return [v for v in judgement.violations if v.severity != "warning" and v.stage in REPAIRABLE]
+
+
+def suggest(call: Call, facts: Facts) -> tuple[Suggestion, ...]:
+    """Repairs that, applied in order, leave no fault that has a mechanical repair."""
+    found: list[Suggestion] = []
+    current, judgement = call, judge(call, facts)
+    for _ in range(MOST_STEPS):
+        step = _step(current, judgement, facts)
+        if step is None:
+            break
+        violation, patch, current, after = step
+        found.append(Suggestion(violation.rule, violation.pointer, patch, judgement.quote, after.quote))
+        judgement = after
+    return tuple(found)
+
+
+def _step(call: Call, judgement: Judgement, facts: Facts) -> tuple[Violation, Patch, Call, Judgement] | None:
+    """The first violation that a candidate mends without a new fault in its place."""
+    before = faults(judgement)
+    for violation in before:
+        for patch in candidates(judgement, violation):
+            mended = replace(call, document=apply(patch, call.document))
+            after = judge(mended, facts)
+            if len(faults(after)) < len(before):
+                return violation, patch, mended, after
+    return None
+
+
+def candidates(judgement: Judgement, violation: Violation) -> Iterator[Patch]:
+    """Patches that might mend a violation, the smallest change first."""
+    provider = judgement.call.provider
+    rule = provider.rules.get(violation.rule)
+    if rule is not None:
+        if rule.repair:
+            yield rule.repair
+    elif violation.stage == "capabilities":
+        yield from _other_cells(judgement, violation)
+    else:
+        value = point(judgement.call.document, tokens(violation.pointer))
+        keyword = violation.rule.rpartition("/")[2]
+        yield from _by_keyword(keyword, violation.values.get("bound"), violation.pointer, value)
+
+
+def _by_keyword(keyword: str, limit: Any, pointer: str, value: Any) -> Iterator[Patch]:
+    if keyword == "enum" and isinstance(limit, list):
+        yield from (_put(pointer, choice) for choice in _nearest(value, limit))
+    elif keyword == "type":
+        types = limit if isinstance(limit, list) else [limit]
+        read = (convert(value, name) for name in types if name not in ("null", None))
+        yield from (_put(pointer, converted) for converted in read if converted is not ABSENT)
+    elif keyword in ("maximum", "minimum"):
+        yield _put(pointer, limit)
+    elif keyword in ("maxLength", "maxItems") and isinstance(value, str | list):
+        yield _put(pointer, value[:limit])
+    if value is not ABSENT and pointer:
+        yield ({"op": "remove", "path": pointer},)
+
+
+def _put(pointer: str, value: Any) -> Patch:
+    return ({"op": "replace", "path": pointer, "value": value},)
+
+
+def _nearest(value: Any, choices: list[Any]) -> list[Any]:
+    """The choice that was probably meant: the nearest number, else the closest text."""
+    wanted = [choice for choice in choices if choice not in ("", None)]
+    number = convert(value, "number")
+    numbers = {choice: convert(choice, "number") for choice in wanted if not isinstance(choice, bool)}
+    if number is not ABSENT and numbers and ABSENT not in numbers.values():
+        same = [choice for choice in wanted if type(choice) is type(value)] or wanted
+        return [min(same, key=lambda choice: abs(numbers[choice] - number))]
+    texts = {text(choice): choice for choice in wanted}
+    return [texts[name] for name in get_close_matches(text(value), list(texts), n=1, cutoff=0.5)]
+
+
+def _other_cells(judgement: Judgement, violation: Violation) -> Iterator[Patch]:
+    """Another length in the same mode, another mode, without the clashing feature, without the feature."""
+    table, job = judgement.call.provider.capabilities, judgement.parameters
+    assert table is not None
+    feature = table.features[violation.rule]
+    model, mode, seconds = str(job.get("model")), str(job.get("mode", "*")), job.get("seconds")
+    here = table.cell(model, mode, feature.name)
+    if here is not None:
+        yield from (patch for length in here.nearest(seconds) if (patch := _parameter(judgement, "seconds", length)))
+        yield from (({"op": "remove", "path": table.features[name].field},) for name in here.without)
+    for other, cell in table.choices(feature.name, model):
+        if other not in (mode, "*") and cell.has(seconds) and (patch := _parameter(judgement, "mode", other)):
+            yield patch
+    yield ({"op": "remove", "path": feature.field},)
+
+
+def _parameter(judgement: Judgement, name: str, value: Any) -> Patch | None:
+    """Set a parameter of the job where the body says it, in the type that the documents ask for."""
+    operation = judgement.operation
+    pointer = operation.pointers.get(name)
+    if pointer is None:
+        return None
+    body = next(iter(operation.bodies.values()))
+    reader = body.reader.members.get(tokens(pointer)[0])
+    written = convert(value, reader.type) if reader and reader.type else value
+    given = point(judgement.call.document, tokens(pointer)) is not ABSENT
+    return ({"op": "replace" if given else "add", "path": pointer, "value": written},)

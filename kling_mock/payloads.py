@@ -1,0 +1,152 @@
+"""Payloads judged in one Python call: `from kling_mock import judge`.
+
+The judgement is the mock's own: the same compiled provider, the same steps, without a server, an account or a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+
+from kling_mock.core.calls import Call, images
+from kling_mock.core.documents import pointer
+from kling_mock.core.expressions import ABSENT
+from kling_mock.core.judging import judge as judge_call
+from kling_mock.core.model import Quote, Request, Upload
+from kling_mock.core.problems import closest
+from kling_mock.core.provider import Operation, Provider
+from kling_mock.core.reading import parse_json
+from kling_mock.core.verdicts import Finding, Verdict, verdict
+from kling_mock.loading import load_providers
+
+
+class InvalidPayload(ValueError):
+    """A payload that would be refused or would fail; `verdict` has it all, the text lists every violation."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        lines = [f"{row.pointer or '/'} {row.message} [{row.rule}]" for row in blocking(verdict)]
+        super().__init__(f"{verdict.provider} {verdict.operation} would not accept this:\n" + "\n".join(lines))
+
+
+class CannotJudge(ValueError):
+    """There is nothing to judge by: an unknown provider or operation, or a body that fits none."""
+
+
+def blocking(verdict: Verdict) -> list[Finding]:
+    """The violations that would cost something: refusals and failures, not warnings."""
+    return [finding for finding in verdict.violations if finding.severity != "warning"]
+
+
+@cache
+def bundled_providers() -> Mapping[str, Provider]:
+    """The providers that ship with the package, compiled once per process."""
+    return load_providers()
+
+
+class Judge:
+    """Judges payloads by a set of providers; `judge` is the one of the bundled providers."""
+
+    def __init__(self, providers: Mapping[str, Provider] | None = None) -> None:
+        self._given = providers
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """The providers asked, by name."""
+        return bundled_providers() if self._given is None else self._given
+
+    def __call__(
+        self,
+        body: Any,
+        provider: str | None = None,
+        operation: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Verdict:
+        """Judge a body: a JSON document, or its text or bytes. Provider and operation are guessed from its shape.
+
+        `files` are the file parts of a form, by field. Raises `CannotJudge` when there is nothing to judge by,
+        `NotJson` (a ValueError) for a text that is no JSON.
+        """
+        document = (
+            parse_json(body.encode() if isinstance(body, str) else body) if isinstance(body, str | bytes) else body
+        )
+        found, chosen = self.target(document, provider, operation, files or {})
+        call = _call(found, chosen, document, headers or {}, query or {}, files or {})
+        return verdict(call, measured(call))
+
+    def require(self, body: Any, provider: str | None = None, operation: str | None = None, **words: Any) -> Verdict:
+        """The verdict of a payload that would be accepted; raises `InvalidPayload` for any other."""
+        found = self(body, provider, operation, **words)
+        if not found.ok:
+            raise InvalidPayload(found)
+        return found
+
+    def price(self, body: Any, provider: str | None = None, operation: str | None = None) -> Quote | None:
+        """What a payload costs at a provider; None when no price is known."""
+        return self(body, provider, operation).quote
+
+    def target(
+        self, document: Any, provider: str | None, operation: str | None, files: Mapping[str, bytes]
+    ) -> tuple[Provider, Operation]:
+        """The provider and the creating operation meant, by name or else by whose schema fits best."""
+        if provider is not None and provider not in self.providers:
+            raise CannotJudge(f"there is no provider {provider!r}{closest(provider, self.providers)}")
+        named = [self.providers[provider]] if provider else list(self.providers.values())
+        rows = [(one, op) for one in named for op in one.operations.values() if op.role == "create"]
+        if operation is not None:
+            known = {op.id for _, op in rows}
+            rows = [row for row in rows if row[1].id == operation]
+            if not rows:
+                raise CannotJudge(f"no operation {operation!r} creates a task{closest(operation, known)}")
+        if not isinstance(document, dict):
+            if len(rows) == 1 or operation is not None:
+                return rows[0]
+            raise CannotJudge("the payload is no JSON object, so nothing says what it is for; name an operation")
+        return min(rows, key=lambda row: _misfit(row[0], row[1], document, files))
+
+
+def _misfit(provider: Provider, operation: Operation, document: Any, files: Mapping[str, bytes]) -> tuple[Any, ...]:
+    """How badly a payload fits an operation: unknown keys, then refusals; the default provider wins a draw."""
+    body = next(iter(operation.bodies.values()))
+    known = body.reader.members
+    strange = sum(name not in known for name in (*document, *files))
+    judged = judge_call(_call(provider, operation, document, {}, {}, files), {})
+    return strange, len(judged.refused), not provider.default
+
+
+def _call(
+    provider: Provider,
+    operation: Operation,
+    document: Any,
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    files: Mapping[str, bytes],
+) -> Call:
+    """The call that a request with this body would be, without anybody who makes it."""
+    media_type = next(iter(operation.bodies), "application/json")
+    lower = {"content-type": media_type} | {name.lower(): value for name, value in headers.items()}
+    uploads = {pointer([name]): Upload(name, "", content) for name, content in files.items()}
+    if files and isinstance(document, dict):
+        document = {**document, **dict.fromkeys(files, "file")}
+    request = Request(operation.method, operation.path, urlencode(query), lower)
+    return Call(provider, request, operation, document=document, uploads=uploads)
+
+
+def measured(call: Call) -> dict[str, Mapping[str, Any]]:
+    """The facts of the images in a call."""
+    if call.operation is None or call.document is ABSENT:
+        return {}
+    rows = list(images(call.operation, call.document))
+    if not rows:
+        return {}
+    from kling_mock.server.facts import measure
+
+    return {at: measure(call.uploads[at].content if at in call.uploads else value) for _, at, value in rows}
+
+
+judge = Judge()
