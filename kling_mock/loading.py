@@ -92,13 +92,19 @@ LOADER = _loader()
 def read_yaml(path: Path, name: str) -> Any:
     """Parse one YAML file. Raises `SpecError` (with line and column) and names the file `name` in it."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506 - a SafeConstructor
+        document = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506 - a SafeConstructor
+        json.dumps(document)
+        return document
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
         raise SpecError([Problem(name, "", f"{error.problem}{where}")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise SpecError([Problem(name, "", "is nested too deeply")]) from None
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError([Problem(name, "", f"cannot be read: {str(error).splitlines()[0][:200]}")]) from None
+    except ValueError:
+        raise SpecError([Problem(name, "", "an alias holds itself, or a number is no JSON number")]) from None
 
 
 @cache

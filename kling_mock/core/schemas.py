@@ -196,7 +196,7 @@ class Schema:
             whole = error.path[:-1] if error.keyword == "required" else error.path
             return rule.violation(prefix + pointer(whole), error.value)
         wild = pointer(["*" if isinstance(token, int) else token for token in error.path])
-        names = [str(token) for token in error.path] or [prefix.rpartition("/")[2]]
+        names = [str(token) for token in error.path] or [prefix.rpartition("/")[2] or "request body"]
         return Violation(
             rule=f"{self._subject}{prefix and '/'}{prefix}{wild}/{error.keyword}",
             pointer=at,

@@ -88,8 +88,8 @@ def mistimed(
         signed = min(claims["nbf"] + way.backdated_ms, max(first_seen, claims["nbf"]))
     age = None
     if signed is not None and signed <= wall:
-        # Claims are whole seconds: only a jump after that second surely came after the signature.
-        latest = max(signed, min(signed + 999, first_seen))
+        # Claims mostly are whole seconds: only a jump after that second surely came after the signature.
+        latest = max(signed, min(signed + (0 if signed % 1000 else 999), first_seen))
         age = (latest - signed) + (paced(latest, first_seen) if latest < first_seen else 0) + elapsed
     for name, reason in (("nbf", "not-yet-valid"), ("exp", "expired")):
         if name not in claims:

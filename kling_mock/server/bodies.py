@@ -45,6 +45,8 @@ def decode(operation: Operation, request: Request) -> Decoded:
         return _wrong("media-type", f"the content type should be {accepted}; is {content_type[:60] or 'missing'}")
     if not request.body:
         return _wrong("syntax", "a body is required")
+    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+        return _wrong("media-type", f"the content encoding should be none; is {encoding[:60]}")
     if body.media_type in FORMS:
         return _form(request, body.reader)
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Any
 from zlib import crc32
 
-from flask import Response, send_file
+from flask import Response, request, send_file
 
 from kling_mock.core.model import Result, Task
 from kling_mock.core.problems import closest
@@ -16,6 +17,8 @@ from kling_mock.server.control_document import Given
 from kling_mock.server.media import clip, picture
 from kling_mock.server.mock import Mock
 from kling_mock.server.steering import Refused
+
+RANGE = re.compile(r"bytes=([0-9]+-[0-9]*|-[0-9]+)")
 
 
 def media(mock: Mock, given: Given) -> Response:
@@ -48,10 +51,21 @@ def _task(mock: Mock, provider: str, id_: str) -> Task:
 
 
 def _clip(made: Result) -> Response:
-    return send_file(clip(made.duration / 1000, made.aspect), "video/mp4", conditional=True)
+    path = clip(made.duration / 1000, made.aspect)
+    return _sent(path.read_bytes(), "video/mp4")
 
 
 def _picture(task: Task, key: str, row: dict[str, Any], format_: Any) -> Response:
     label = f"{task.id} {row['index']}" + ("" if key == "url" else f" {key}")
     content = picture(row["width"], row["height"], label, format_)
-    return send_file(BytesIO(content), f"image/{format_.lower()}", conditional=True, etag=f"{crc32(content):08x}")
+    return _sent(content, f"image/{format_.lower()}")
+
+
+def _sent(content: bytes, type_: str) -> Response:
+    """The whole file or the one range that is asked for; nothing in the reply depends on where and when it runs."""
+    if not RANGE.fullmatch(request.headers.get("Range", "")):
+        # RFC 9110: a Range that is not understood is no Range; several ranges may be answered with the whole.
+        request.environ.pop("HTTP_RANGE", None)
+    response = send_file(BytesIO(content), type_, conditional=True, etag=f"{crc32(content):08x}")
+    del response.headers["Date"]
+    return response

@@ -19,7 +19,7 @@ from kling_mock.core import entropy as ids
 from kling_mock.core.calls import Call, images
 from kling_mock.core.deciding import decide
 from kling_mock.core.judging import Facts, judge, reads
-from kling_mock.core.model import Decision, Reply, Request, Violation, Wire
+from kling_mock.core.model import NOW, Decision, Reply, Request, Violation, Wire
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.server.accounts import Accounts, Auth, Caller
@@ -226,7 +226,8 @@ class Mock:
             return
         name = call.operation.id if call.operation else "-"
         path = hidden(call.request.path[:200])
-        log.info("%s %s %s %s %s", call.request.method[:20], path, reply.status, call.provider.name, name)
+        dropped = "" if reply.delivery == NOW else " (by scenario: late, cut or never delivered)"
+        log.info("%s %s %s %s %s%s", call.request.method[:20], path, reply.status, call.provider.name, name, dropped)
         for violation in violations:
             told = hidden(listed(violation))
             log.info("  %s %s: %s [%s]", told["severity"], told["pointer"], told["message"], told["rule"])
