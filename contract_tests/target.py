@@ -109,6 +109,7 @@ def first_scheme(operation: Operation) -> Scheme | None:
     return next((scheme for alternative in operation.security for scheme in alternative), None)
 
 
-def fact_rules(provider: Provider) -> frozenset[str]:
-    """The rules over images, which no schema can state."""
-    return frozenset(row.rule.id for row in provider.fact_rules)
+def rules_beyond_schemas(provider: Provider) -> frozenset[str]:
+    """The rules that no request schema can state: over images, over the read document, and the capability table."""
+    rules = (row.rule.id for row in (*provider.measured, *provider.judged))
+    return frozenset(rules) | frozenset(provider.capabilities.features if provider.capabilities else ())

@@ -29,7 +29,7 @@ from schemathesis.specs.openapi.checks import (
 
 from contract_tests.bundle import bundle
 from contract_tests.exchanges import PROVIDERS
-from contract_tests.target import Target, fact_rules, first_scheme
+from contract_tests.target import Target, first_scheme, rules_beyond_schemas
 from kling_mock.core.calls import images
 from kling_mock.core.documents import tokens
 from kling_mock.core.provider import Operation
@@ -161,7 +161,7 @@ class Judge:
             return
         if coverage_scenario(case) in REQUEST_SHAPE_PROBES:
             return
-        beyond = fact_rules(self.target.provider)
+        beyond = rules_beyond_schemas(self.target.provider)
         others = [rule for rule in refused(response) if rule not in beyond and not rule.startswith(BEYOND)]
         assert refused(response), "a refusal without a reason"
         assert not others, f"valid data was refused for {others}"

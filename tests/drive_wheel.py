@@ -1,6 +1,6 @@
-"""Drives an installed `kling-mock` over HTTP as a user would: create, poll, download, fail, for every provider.
+"""Drives an installed `kling-mock` over HTTP as a user would: create, poll, download, fail, at the default provider.
 
-Run with the command's path; needs nothing of the checkout, only `requests` and the fixtures that the wheel carries.
+Run with the command's path; needs nothing of the checkout, only `requests`. The README's transcripts drive the others.
 """
 
 from __future__ import annotations

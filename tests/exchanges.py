@@ -17,7 +17,7 @@ from tests.conftest import Answer, Client
 
 FIXTURES = bundled("fixtures")
 EXCHANGES = sorted(path.relative_to(FIXTURES).as_posix() for path in FIXTURES.glob("*/*.yaml"))
-AFTER = {"submitted": "0s", "processing": "2s", "succeed": "10s"}
+AFTER = {"submitted": "0s", "processing": "2s", "succeed": "10s", "failed": "10s"}
 
 
 def load(name: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def in_state(client: Client, name: str, state: str) -> Answer:
     """The answer to a fixture's query or list, asked of a task that is in `state`."""
     request, operation = written(name), client.provider.operations[load(name)["operation"]]
     for create in creates(client):
-        made = send(client, written(create))
+        made = send(client, written(create), **({"prefer": "scenario=fail"} if state == "failed" else {}))
         task = client.mock.store.task(client.provider.name, made.headers["x-mock-task"])
         assert task is not None
         if task.kind == kind_asked(client, operation, request):

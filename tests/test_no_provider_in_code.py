@@ -14,6 +14,7 @@ from kling_mock.loading import bundled, provider_names, read_documents
 
 PACKAGE = Path(__file__).parent.parent / "kling_mock"
 PRODUCT = "kling"
+NOT_SAID = {"status", "envelope", "headers", "evidence"}
 
 # What the package may say although a spec says it too, each with its reason. At most twenty.
 EXCEPTIONS = {
@@ -26,7 +27,21 @@ EXCEPTIONS = {
 
 def distinctive(word: str) -> bool:
     """A word that nobody writes by chance: it has an underscore, a hyphen or a digit."""
-    return len(word) > 2 and bool(re.search(r"[_\-0-9]", word)) and not word.isdigit()
+    return len(word) > 1 and bool(re.search(r"[_\-0-9]", word)) and not word.isdigit()
+
+
+def pieces(template: str) -> list[str]:
+    """The constant parts of a message that are long enough to be recognised."""
+    return [part.strip() for part in re.split(r"\{\$[^}]*\}", template) if len(part.strip()) > 8]
+
+
+def headers_and_hosts(document: dict[str, Any]) -> Iterator[str]:
+    """The names under which a provider is called and credentials are shown."""
+    schemes = document.get("components", {}).get("securitySchemes", {}).values()
+    yield from (scheme["name"] for scheme in schemes if "name" in scheme)
+    yield from document.get("x-mock-environment", {}).values()
+    for server in document.get("servers", []):
+        yield re.sub(r"^https?://", "", server["url"])
 
 
 def walk(node: Any) -> Iterator[tuple[str, Any]]:
@@ -51,9 +66,14 @@ def spec_words() -> dict[str, set[str]]:
         for path in document.get("paths", {}):
             found["path"] |= {part for part in path.split("/") if part and "{" not in part}
         for entry in document.get("catalogue", {}).values():
-            found["message"] |= {str(v) for k, v in entry.items() if k.startswith("message") and len(str(v)) > 8}
+            texts = (value for key, value in entry.items() if key not in NOT_SAID and isinstance(value, str))
+            found["message"] |= {part for text in texts for part in pieces(text)}
             codes = [v for k, v in entry.items() if k != "status" and isinstance(v, int) and not isinstance(v, bool)]
             found["code"] |= {str(code) for code in codes if code >= 1000 or code < 0}
+        found["name"] |= {word for word in headers_and_hosts(document) if distinctive(word) or "." in word}
+        for state in document.get("states", {}).values():
+            words = state.get("words", {}).values()
+            found["name"] |= {word for word in words if isinstance(word, str) and distinctive(word)}
         for key, value in walk(document):
             if key == "properties" and isinstance(value, dict):
                 found["name"] |= {name for name in value if distinctive(name)}
@@ -86,6 +106,8 @@ def offences(path: Path, words: dict[str, set[str]]) -> Iterator[str]:
     tokens = names | {token for text in texts for token in re.findall(r"[\w\-]+", text)}
     for kind in ("name", "folder"):
         yield from (f"{kind}: {word}" for word in words[kind] & tokens)
+    hosts = (word for word in words["name"] if "." in word)
+    yield from (f"name: {host}" for host in hosts if any(host in text for text in texts))
     for segment in words["path"]:
         in_a_path = any(re.search(rf"/{re.escape(segment)}(?![\w-])", text) for text in texts)
         if in_a_path or (distinctive(segment) and segment in tokens):

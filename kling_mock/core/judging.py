@@ -62,7 +62,7 @@ def judge(call: Call, facts: Facts) -> Judgement:
     scope: dict[str, Any] = {"request": spoken(call), "account": call.account, "variant": variant}
     if call.operation is None:
         return Judgement(call, scope, call.violations, variant=variant)
-    violations = [*call.violations, *_parameters(call, scope["request"])]
+    violations = [*call.violations, *_preferences(call, wanted), *_parameters(call, scope["request"])]
     violations += _body(call, scope["request"])
     job = _job(call.operation, scope)
     if call.operation.role == "create":
@@ -77,6 +77,16 @@ def judge(call: Call, facts: Facts) -> Judgement:
         if all(violation.severity != "refused" for violation in violations):
             result = _result(words, job, scope, facts)
     return Judgement(call, scope, tuple(violations), job, result, price, scenario, variant, wanted.get("latency"))
+
+
+def _preferences(call: Call, wanted: Mapping[str, str]) -> Iterator[Violation]:
+    """Warnings for a variant or latency profile that the provider does not have: the call goes on without."""
+    known = {"variant": call.provider.variants, "latency": call.provider.lifecycle.latency}
+    for name, choices in known.items():
+        value = wanted.get(name)
+        if value is not None and value not in choices:
+            message = f"there is no {name} {value[:60]!r}{closest(value[:60], choices)}; the call goes on without one"
+            yield Violation(f"mock/{name}", "", message, "warning")
 
 
 def _parameters(call: Call, spoken: dict[str, Any]) -> Iterator[Violation]:

@@ -27,6 +27,13 @@ MESSAGES = {
     "expired": "the token has expired",
 }
 
+HINTS = {
+    "unknown": "only registered credentials are taken, unless it serves with --auth any; ",
+    "signature": "the secret must be the same account's as the issuer; ",
+    "not-yet-valid": "nbf lies in the future by this machine's clock; ",
+    "expired": "sign anew: times are judged by the account's clock (GET /_mock/clock); ",
+}
+
 Auth = Literal["registered", "any"]
 
 
@@ -214,12 +221,27 @@ def _refused(
     claimed: str | None = None,
     claims: Mapping[str, object] | None = None,
 ) -> Caller:
-    values = {"field": scheme.header, "value": ""} | ({} if parts is None else {"parts": parts})
+    values = {"field": scheme.header, "value": "", "hint": hint(scheme, reason)}
     violation = Violation(
         rule=f"mock/token.{reason}",
         pointer=f"header/{scheme.header}",
         message=MESSAGES[reason].format(header=scheme.header),
         situation=f"token.{reason}",
-        values=values,
+        values=values if parts is None else {**values, "parts": parts},
     )
     return Caller(claimed=claimed, claims=claims, violation=violation)
+
+
+def hint(scheme: Scheme, reason: str) -> str:
+    """What the mock would take instead, for the `X-Mock-Hint` header."""
+    forms = " or ".join(_form(scheme, way) for way in scheme.ways)
+    return f"{HINTS.get(reason, '')}send {scheme.header}: {forms}; `kling-mock env` prints what is registered"
+
+
+def _form(scheme: Scheme, way: Way) -> str:
+    prefix = f"{scheme.prefix} " if scheme.prefix else ""
+    if way.jwt is None:
+        like = f" that matches {way.pattern.pattern}" if way.pattern else ""
+        return f"{prefix}<{way.credential}>{like}"
+    algorithms, claims = "/".join(way.jwt.algorithms), ", ".join(way.jwt.requires)
+    return f"{prefix}<JWT signed with {way.jwt.secret} by {algorithms}, claims {claims}> (`kling-mock token` makes one)"

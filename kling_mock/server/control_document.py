@@ -29,11 +29,12 @@ MOST_ERRORS = 20
 
 
 class Body(Struct, frozen=True):
-    """What an endpoint takes as a body."""
+    """What an endpoint takes as a body, of at most so many bytes."""
 
     place: Place
     schema: Schema
     required: bool
+    most_bytes: int
 
 
 class Endpoint(Struct, frozen=True):
@@ -80,7 +81,9 @@ def _endpoint(path: str, method: str, place: Place, schemas: Schemas) -> Endpoin
     body = None
     if asked.node is not None:
         schema = asked.get("content").get(JSON).get("schema")
-        body = Body(schema, schemas.compile(schema, id_), asked.node["required"])
+        body = Body(
+            schema, schemas.compile(schema, id_), asked.node["required"], asked.node.get("x-most-bytes", MOST_BYTES)
+        )
     query = frozenset(row["name"] for row in parameters if row["in"] == "query")
     return Endpoint(id_, method.upper(), path, query, body, bool(place.node.get("x-public")))
 
@@ -110,7 +113,7 @@ def _query(endpoint: Endpoint) -> dict[str, str]:
 def _body(body: Body) -> Any:
     if request.mimetype != JSON:
         raise Problem(415, f"the content type should be {JSON}; is {request.mimetype[:60] or 'missing'}")
-    request.max_content_length = MOST_BYTES
+    request.max_content_length = body.most_bytes
     sent = request.get_data(cache=False)
     if not sent and "Transfer-Encoding" in request.headers:
         raise Problem(411, "the body must come with a Content-Length; this server hands on no chunked ones")

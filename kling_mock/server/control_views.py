@@ -11,16 +11,18 @@ from flask import Response
 from msgspec import to_builtins
 
 from kling_mock import __version__
+from kling_mock.core.capabilities import Capabilities, Cell
 from kling_mock.core.model import Account, Task
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.core.showing import results
+from kling_mock.payloads import CannotJudge, Judge
 from kling_mock.server import steering
 from kling_mock.server.control_document import Given, document
 from kling_mock.server.journal import hidden
 from kling_mock.server.media_routes import media
 from kling_mock.server.mock import Mock
-from kling_mock.server.problem_details import reply
+from kling_mock.server.problem_details import Problem, reply
 
 ACCOUNT, PROVIDER, STATE = "query/account", "query/provider", "query/state"
 
@@ -67,6 +69,58 @@ def _provider(provider: Provider) -> dict[str, Any]:
         "scenarios": [{"name": row.name, "shows": row.shows} for row in provider.scenarios.values()],
         "evidence": dict(provider.evidence),
     }
+
+
+def capabilities(mock: Mock, given: Given) -> Response:
+    """GET /_mock/providers/{name}/capabilities"""
+    name = given.path["name"]
+    if name not in mock.providers:
+        raise Problem(404, f"there is no provider {steering.cut(name)!r}{closest(steering.cut(name), mock.providers)}")
+    table = mock.providers[name].capabilities
+    if table is None:
+        raise Problem(404, f"{name} has no capability table: what works with which model is not known")
+    return reply(_capabilities(table))
+
+
+def _capabilities(table: Capabilities) -> dict[str, Any]:
+    return {
+        "features": {
+            row.name: {
+                "called": row.called,
+                "field": row.field,
+                "kinds": sorted(row.kinds),
+                "severity": row.severity,
+                "evidence": dict(row.evidence),
+            }
+            for row in table.features.values()
+        },
+        "matrix": {
+            model: {mode: {name: _cell(cell) for name, cell in cells.items()} for mode, cells in modes.items()}
+            for model, modes in table.matrix.items()
+        },
+        "evidence": dict(table.evidence),
+    }
+
+
+def _cell(cell: Cell) -> Any:
+    """A cell as the documents write it."""
+    if cell.seconds is None:
+        return "undocumented"
+    first_and_last = isinstance(cell.seconds, tuple)
+    seconds = dict(zip(("from", "to"), cell.seconds, strict=True)) if first_and_last else sorted(cell.seconds)
+    return {"seconds": seconds, "without": list(cell.without)} if cell.without else seconds
+
+
+def judged(mock: Mock, given: Given) -> Response:
+    """POST /_mock/judge: nothing is created, counted or written down."""
+    asked = given.body
+    if "provider" in asked:
+        steering.provider(mock, asked["provider"], "/provider")
+    try:
+        verdict = Judge(mock.providers)(asked["body"], asked.get("provider"), asked.get("operation"))
+    except CannotJudge as error:
+        raise Problem(422, errors=[("/operation" if "operation" in asked else "/body", str(error))]) from None
+    return reply(verdict.as_json())
 
 
 def journal(mock: Mock, given: Given) -> Response:
@@ -233,6 +287,8 @@ VIEWS: Mapping[str, Callable[[Mock, Given], Response]] = {
     "getHealth": health,
     "getControlDocument": described,
     "listProviders": providers,
+    "getCapabilities": capabilities,
+    "judgePayload": judged,
     "readJournal": journal,
     "reset": reset,
     "listAccounts": accounts,

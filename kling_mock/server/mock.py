@@ -31,16 +31,6 @@ from kling_mock.server.store import MemoryStore
 
 log = logging.getLogger("kling_mock")
 MEDIA = "/_mock/media"
-HINTS = {
-    "missing": "send the credential that `kling-mock env` prints",
-    "malformed": "send the credential that `kling-mock env` prints, in the form that the security scheme says",
-    "algorithm": "sign with HS256; `kling-mock token` makes such a token",
-    "claims": "a token needs iss (text), exp and nbf (seconds since 1970); `kling-mock token` makes one",
-    "unknown": "only registered credentials are taken (see `kling-mock env`), unless it serves with --auth any",
-    "signature": "sign with the secret of the same account; `kling-mock env` prints the default one",
-    "not-yet-valid": "nbf lies in the future by this machine's clock",
-    "expired": "sign anew; times are judged by the account's clock (GET /_mock/clock)",
-}
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -213,8 +203,8 @@ class Mock:
         if violations:
             notes["X-Mock-Violations"] = header_value(violations)
         for violation in violations:
-            if violation.stage == "token":
-                notes["X-Mock-Hint"] = HINTS[violation.situation.partition(".")[2]]
+            if "hint" in violation.values:
+                notes["X-Mock-Hint"] = violation.values["hint"]
             if "allowed" in violation.values:
                 notes["Allow"] = violation.values["allowed"]
         if decision.task:
@@ -253,6 +243,10 @@ def header_value(violations: tuple[Violation, ...], limit: int = 4096) -> str:
 
 def wire(reply: Reply) -> Wire:
     """A reply as bytes."""
-    body = msgspec.json.encode(reply.body)
+    try:
+        body = msgspec.json.encode(reply.body)
+    except UnicodeEncodeError:
+        # A path given in process may hold half of a surrogate pair, which an error then repeats.
+        body = json.dumps(reply.body).encode()
     headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **reply.headers}
     return Wire(reply.status, headers, body, reply.delivery)

@@ -14,7 +14,8 @@ import pytest
 
 from kling_mock.core.provider import Provider, Scheme
 from kling_mock.loading import load_providers
-from kling_mock.server.mock import HINTS, Mock
+from kling_mock.server.accounts import HINTS
+from kling_mock.server.mock import Mock
 from tests.conftest import AT, Answer, Client, Wall
 from tests.server.test_accounts_and_tasks import make, poll
 
@@ -66,7 +67,7 @@ def assert_refused(answer: Answer, provider: Provider, reason: str) -> None:
     """The answer is the provider's own refusal, and the mock says which rule failed and what it would take."""
     header = scheme(provider).header
     assert (f"mock/token.{reason}", f"header/{header}") in answer.wrong
-    assert answer.headers["x-mock-hint"] == HINTS[reason]
+    assert answer.headers["x-mock-hint"].startswith(f"{HINTS.get(reason, '')}send ")
     assert answer.headers["content-type"] == "application/json"
     assert "x-mock-task" not in answer.headers
 
@@ -175,7 +176,7 @@ def assert_told(answer: Answer, reason: str, code: int, message: str) -> None:
     assert (answer.status, answer.json["code"], answer.json["message"]) == (401, code, message)
     assert answer.json.keys() == {"code", "message", "request_id"}
     assert answer.wrong == [(f"mock/token.{reason}", "header/authorization")]
-    assert answer.headers["x-mock-hint"] == HINTS[reason]
+    assert answer.headers["x-mock-hint"].startswith(f"{HINTS.get(reason, '')}send ")
 
 
 @pytest.mark.parametrize(

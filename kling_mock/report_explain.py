@@ -1,0 +1,230 @@
+"""What the documents say under one name: a rule, feature, error or scenario, or a keyword of a request's schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from kling_mock.core.capabilities import Capabilities, Cell, Feature
+from kling_mock.core.documents import Documents, Place
+from kling_mock.core.expressions import text
+from kling_mock.core.model import Violation
+from kling_mock.core.provider import Provider
+from kling_mock.reports import evidence_in_words, patch_in_words
+
+WIDTH = 16
+MOST_TEXT = 400
+SCOPE: Mapping[str, Any] = {"request": {"id": "", "method": "POST", "target": "/"}, "now": 0}
+
+Lines = Iterator[str]
+
+
+class Subject(NamedTuple):
+    """A provider with the documents that it was compiled from."""
+
+    provider: Provider
+    documents: Documents
+
+    @property
+    def root(self) -> Place:
+        """The provider's OpenAPI document."""
+        file = f"{self.provider.name}/openapi.yaml"
+        return Place(self.documents, file, "", self.documents[file])
+
+
+def ids(subject: Subject) -> Iterator[tuple[str, str, str]]:
+    """Everything that can be explained, as kind, id and a few words."""
+    provider = subject.provider
+    yield from (("rule", rule.id, rule.message) for rule in provider.rules.values())
+    if provider.capabilities:
+        yield from (("feature", row.name, row.called) for row in provider.capabilities.features.values())
+    for name, entry in provider.errors.catalogue.items():
+        yield "error", name, f"HTTP {entry.status}"
+    yield from (("scenario", row.name, row.shows) for row in provider.scenarios.values())
+    yield from (("not judged", row.name, row.why) for row in provider.not_judged.values())
+
+
+def explained(subject: Subject, name: str) -> Lines:
+    """All that a provider's documents say under a name; nothing when they do not know it."""
+    for kind, known, _ in ids(subject):
+        if known == name:
+            yield f"{subject.provider.name} {kind} {name}"
+            yield from (_indented(label, value) for label, value in KINDS[kind](subject, name))
+    if facts := list(_keyword(subject, name)):
+        yield f"{subject.provider.name} keyword {name}"
+        yield from (_indented(label, value) for label, value in facts)
+
+
+def _indented(label: str, value: str) -> str:
+    return f"  {label:{WIDTH}}  {value}"
+
+
+def _json(value: Any) -> str:
+    written = json.dumps(value, ensure_ascii=False)
+    return written if len(written) <= MOST_TEXT else written[:MOST_TEXT] + " ..."
+
+
+Facts = Iterator[tuple[str, str]]
+
+
+def _rule(subject: Subject, name: str) -> Facts:
+    rule, node = subject.provider.rules[name], subject.root.get("x-mock-rules").get(name).node
+    yield "says", f"{rule.field} {rule.message}" if rule.field else rule.message
+    yield "severity", rule.severity
+    if rule.severity == "refused":
+        yield from _told(subject.provider, rule.violation(rule.field or "", "..."))
+    if rule.reason:
+        yield "the task fails", rule.reason
+    yield "evidence", evidence_in_words(rule.evidence)
+    yield "valid", _json(node["valid"])
+    yield "invalid", _json(node["invalid"])
+    if rule.repair:
+        yield "nearest valid", patch_in_words(rule.repair)
+
+
+def _told(provider: Provider, violation: Violation) -> Facts:
+    """What the provider answers to a violation."""
+    status, values = provider.told(violation, SCOPE)
+    told = ", ".join(f"{key} {text(value)}" for key, value in values.items())
+    yield "the provider", f"HTTP {status}" + (f": {told}" if told else "")
+
+
+def _feature(subject: Subject, name: str) -> Facts:
+    table = subject.provider.capabilities
+    assert table is not None
+    feature = table.features[name]
+    yield "says", f"{feature.called} works with the models, modes and seconds below"
+    yield "asked for by", feature.field
+    yield "in", ", ".join(sorted(feature.kinds))
+    yield "severity", feature.severity
+    if feature.severity == "refused":
+        yield from _told(subject.provider, _example(feature))
+    yield "evidence", evidence_in_words(feature.evidence)
+    yield from _table(table, name)
+
+
+def _example(feature: Feature) -> Violation:
+    """A violation of a feature that names no model in particular."""
+    values = "/".join(f"<{name}>" for name in feature.dimensions)
+    words = {
+        "field": feature.field.rpartition("/")[2],
+        "value": values,
+        "values": values,
+        "dimensions": "/".join(feature.dimensions.values()),
+        "called": feature.called,
+    }
+    return Violation(
+        feature.name, feature.field, "is not there", feature.severity, "capabilities", feature.error, words
+    )
+
+
+def _table(table: Capabilities, name: str) -> Facts:
+    for model, modes in table.matrix.items():
+        rows = {mode: cells[name] for mode, cells in modes.items() if name in cells}
+        if not rows:
+            yield model, "no"
+        for mode, cell in rows.items():
+            yield model, f"{'any mode' if mode == '*' else mode}: {_cell(table, cell)}"
+
+
+def _cell(table: Capabilities, cell: Cell) -> str:
+    told = "undocumented" if cell.seconds is None else cell.told() if cell.seconds else "no"
+    without = ", ".join(table.features[name].called for name in cell.without)
+    return f"{told}, without {without}" if without else told
+
+
+def _error(subject: Subject, name: str) -> Facts:
+    provider = subject.provider
+    entry = provider.errors.catalogue[name]
+    node = subject.root.get("x-mock-errors").get("catalogue").get(name).node
+    yield "status", f"HTTP {entry.status}"
+    for key, value in node.items():
+        if key not in ("status", "evidence", "envelope"):
+            yield key, text(value)
+    yield "evidence", evidence_in_words(entry.evidence)
+    if asked := [situation for situation, answer in provider.errors.situations.items() if answer == name]:
+        yield "answers", ", ".join(asked)
+    features = provider.capabilities.features.values() if provider.capabilities else ()
+    used = [rule.id for rule in provider.rules.values() if rule.error == name]
+    used += [feature.name for feature in features if feature.error == name]
+    if used:
+        yield "of", ", ".join(used)
+
+
+def _scenario(subject: Subject, name: str) -> Facts:
+    scenario, place = subject.provider.scenarios[name], subject.root.get("x-mock-scenarios").get(name)
+    yield "shows", scenario.shows
+    yield "asked for by", f"[mock:{name}] in a prompt, or the header Prefer: scenario={name}"
+    if scenario.timeline:
+        yield "states", " -> ".join(scenario.timeline)
+    if scenario.reason:
+        yield "the task fails", scenario.reason
+    for answer in scenario.answers:
+        told = answer.error or "another delivery"
+        yield "answers", f"{', '.join(sorted(answer.on))}: {told}"
+    yield "evidence", evidence_in_words(place.node.get("evidence"))
+
+
+def _not_judged(subject: Subject, name: str) -> Facts:
+    row = subject.provider.not_judged[name]
+    yield "why", row.why
+    if row.field:
+        yield "brought up by", row.field
+
+
+KINDS: Mapping[str, Callable[[Subject, str], Facts]] = {
+    "rule": _rule,
+    "feature": _feature,
+    "error": _error,
+    "scenario": _scenario,
+    "not judged": _not_judged,
+}
+
+
+def _keyword(subject: Subject, name: str) -> Facts:
+    """A keyword of a body's schema, named as violations name it: operation, pointer, keyword."""
+    operation, *path = name.split("/")
+    if operation not in subject.provider.operations or not path:
+        return
+    if path[-1] == "unknown":
+        yield "says", "the documents name no such key here: the provider ignores it"
+        yield "severity", "warning"
+        return
+    place = _member(subject, operation, path[:-1])
+    if place is None:
+        return
+    yield "in", f"{operation} /{'/'.join(path[:-1])}"
+    if description := place.node.get("description"):
+        yield "says", str(description)
+    yield from _limits(place.node, path[-1])
+    yield "evidence", evidence_in_words(subject.provider.keyword_evidence)
+
+
+def _member(subject: Subject, operation: str, path: Iterable[str]) -> Place | None:
+    """The schema of a member of an operation's body."""
+    found = subject.provider.operations[operation]
+    asked = subject.root.get("paths").get(found.path).get(found.method.lower()).get("requestBody")
+    media_type = next(iter(found.bodies), "")
+    places = [asked.get("content").get(media_type).get("schema")]
+    for name in path:
+        places = [below for place in places for below in _below(place, name)]
+    return places[0] if places and isinstance(places[0].node, Mapping) else None
+
+
+def _limits(node: Mapping[str, Any], keyword: str) -> Facts:
+    """The keyword as the provider accepts it, and as the documents have it."""
+    if keyword in node:
+        yield "accepted", f"{keyword}: {_json(node[keyword])}"
+    documented = node.get("x-mock-documented")
+    if isinstance(documented, dict) and keyword in documented:
+        yield "documented", f"{keyword}: {_json(documented[keyword])}; anything else is a warning"
+
+
+def _below(place: Place, name: str) -> Iterable[Place]:
+    """The schemas of one member or of the items, in the schema and in the parts that it is made of."""
+    found = place.get("items") if name == "*" else place.get("properties").get(name)
+    if isinstance(found.node, Mapping):
+        yield found
+    for part in place.get("allOf").each():
+        yield from _below(part, name)

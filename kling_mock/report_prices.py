@@ -1,0 +1,141 @@
+"""The same job at each provider: carried over by the parameters that jobs have in common, and priced there.
+
+A provider takes the job over where one of its operations makes the same thing of the same input, and its own constants
+(the model in its path, say) are the job's. What the operation has no word for is left out, and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from kling_mock.core.calls import Call
+from kling_mock.core.documents import tokens
+from kling_mock.core.expressions import ABSENT, point, text
+from kling_mock.core.judging import judge as judge_call
+from kling_mock.core.model import Quote, Request
+from kling_mock.core.provider import Operation, Provider
+from kling_mock.core.reading import Reader, convert, is_absent
+from kling_mock.payloads import CannotJudge, Judge
+
+PRICED = ("model", "mode", "seconds", "sound", "count")
+COMMON = (*PRICED, "prompt", "aspect")
+SWITCH: Mapping[str, bool] = {"on": True, "off": False, "true": True, "false": False}
+
+
+class Offer(NamedTuple):
+    """What a job costs at a provider: `quote` is None where that is unknown, and `why` says why."""
+
+    provider: str
+    operation: str | None
+    quote: Quote | None
+    why: str
+    without: tuple[str, ...] = ()
+
+
+def offers(judge: Judge, body: Any, names: list[str] | None, operation: str | None = None) -> Iterator[Offer]:
+    """The job of a payload at each of the named providers, its own one by default. Raises `CannotJudge`."""
+    found, meant = judge.target(body, None, operation, {})
+    for name in names if names is not None else [found.name]:
+        if name == found.name:
+            yield _own(judge, body, found, meant)
+        else:
+            yield _elsewhere(judge, judge.providers[name], meant, job_of(found, meant, body))
+
+
+def job_of(provider: Provider, operation: Operation, document: Any) -> dict[str, Any]:
+    """The parameters of the job that a payload asks for, those that providers have in common."""
+    job = judge_call(_call(provider, operation, document), {}).parameters
+    return {name: job[name] for name in COMMON if name in job and not is_absent(job[name])}
+
+
+def _own(judge: Judge, body: Any, provider: Provider, operation: Operation) -> Offer:
+    verdict = judge(body, provider.name, operation.id)
+    return Offer(provider.name, operation.id, verdict.quote, verdict.quote.how if verdict.quote else _no_price())
+
+
+def _no_price() -> str:
+    return "no table has a price for it"
+
+
+def _elsewhere(judge: Judge, provider: Provider, meant: Operation, job: Mapping[str, Any]) -> Offer:
+    """The best offer of a provider: a known price before an unknown one, then the one that leaves out least."""
+    like = [operation for operation in provider.operations.values() if same_kind(operation, meant)]
+    if not like:
+        return Offer(provider.name, None, None, f"has no operation that makes {_made(meant)}")
+    rows = [_offer(judge, provider, operation, job) for operation in like]
+    return min(rows, key=lambda row: (row.quote is None, row.operation is None, len(row.without)))
+
+
+def same_kind(one: Operation, other: Operation) -> bool:
+    """Whether two operations create the same of the same: videos or images, from pictures or from words alone."""
+    if one.role != "create" or one.result is None or other.result is None:
+        return False
+    return one.result.of == other.result.of and bool(one.images) == bool(other.images)
+
+
+def _made(operation: Operation) -> str:
+    made = operation.result.of if operation.result else "task"
+    article = "an" if made[:1] in "aeiou" else "a"
+    return f"{article} {made} from {'pictures' if operation.images else 'words alone'}"
+
+
+def _offer(judge: Judge, provider: Provider, operation: Operation, job: Mapping[str, Any]) -> Offer:
+    """What one operation takes for the job, or why it is another job there."""
+    body: dict[str, Any] = {}
+    without = []
+    for name, value in job.items():
+        fixed = operation.job[name]({}) if name in operation.job else ABSENT
+        if not is_absent(fixed) and not isinstance(fixed, list):
+            if text(fixed) != text(value):
+                return Offer(provider.name, None, None, f"has {name} {text(fixed)} only, not {text(value)}")
+        elif not _put(operation, body, name, value) and name in PRICED:
+            without.append(name)
+    return _priced(judge, provider, operation, body, tuple(without))
+
+
+def _put(operation: Operation, body: dict[str, Any], name: str, value: Any) -> bool:
+    """Write a parameter where the operation's body says it, in its type; False where it has no word for it."""
+    path = tokens(operation.pointers.get(name, ""))
+    if not path or "*" in path:
+        return False
+    reader: Reader | None = next(iter(operation.bodies.values())).reader
+    for token in path:
+        reader = reader.members.get(token) if reader else None
+    written = _typed(value, reader.type if reader else None)
+    if written is ABSENT:
+        return False
+    for token in path[:-1]:
+        body = body.setdefault(token, {})
+    body[path[-1]] = written
+    return True
+
+
+def _typed(value: Any, type_: str | None) -> Any:
+    """A value in the type that the other provider has for it: "on" and true are the same wish."""
+    if type_ == "boolean" and isinstance(value, str):
+        return SWITCH.get(value.lower(), ABSENT)
+    if type_ == "string" and isinstance(value, bool):
+        return "on" if value else "off"
+    return convert(value, type_) if type_ else value
+
+
+def _priced(
+    judge: Judge, provider: Provider, operation: Operation, body: Mapping[str, Any], without: tuple[str, ...]
+) -> Offer:
+    judged = judge_call(_call(provider, operation, dict(body)), {})
+    asked = {operation.pointers[name]: name for name in PRICED if name in operation.pointers}
+    for violation in judged.refused:
+        if violation.pointer in asked and point(body, tokens(violation.pointer)) is not ABSENT:
+            why = f"does not take this {asked[violation.pointer]}: it {violation.message}"
+            return Offer(provider.name, None, None, why)
+    why = judged.quote.how if judged.quote else _no_price()
+    return Offer(provider.name, operation.id, judged.quote, why, without)
+
+
+def _call(provider: Provider, operation: Operation, document: Any) -> Call:
+    """The call that a request with this document would be."""
+    if not operation.bodies:
+        raise CannotJudge(f"{operation.id} takes no body")
+    headers = {"content-type": next(iter(operation.bodies))}
+    return Call(provider, Request(operation.method, operation.path, "", headers), operation, document=document)
