@@ -79,7 +79,7 @@ class Capabilities(Struct, frozen=True):
         if not isinstance(model, str) or model not in self.matrix:
             return []
         rows = (feature for feature in self.features.values() if kind in feature.kinds)
-        asked = {feature.name: feature for feature in rows if not feature.asked.violations(document, "capabilities")}
+        asked = {feature.name: feature for feature in rows if feature.asked.holds(document)}
         found = (self._violation(feature, asked, model, mode, job) for feature in asked.values())
         return [violation for violation in found if violation is not None]
 

@@ -81,7 +81,7 @@ class Judged(Struct, frozen=True):
     def violation(self, document: Any, images: Collection[Image]) -> Violation | None:
         """The rule's violation, if it is broken."""
         if self.schema is not None:
-            broken = bool(self.schema.violations(document, "rules"))
+            broken = not self.schema.holds(document)
         else:
             assert self.compare is not None
             broken = self.compare.broken(document, images)
@@ -101,7 +101,7 @@ class Measured(Struct, frozen=True):
     def violations(self, images: Iterable[Image]) -> Iterable[Violation]:
         """One violation per image that breaks the rule."""
         for image in images:
-            if image.role in self.of and image.fact and self.schema.violations(image.fact, "rules"):
+            if image.role in self.of and image.fact and not self.schema.holds(image.fact):
                 yield self.rule.violation(image.pointer, image.value)
 
 
