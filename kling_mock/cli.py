@@ -1,6 +1,7 @@
 """The `kling-mock` command. Thin: each command reads its options, calls one function and prints.
 
 Exit codes: 0 fine, 1 something is wrong with what was given (a spec, a port, a name), 2 the command line itself.
+`validate`, `price` and `explain` have their own, which their help says.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from kling_mock import __version__
+from kling_mock.cli_judging import explain, price, validate
+from kling_mock.cli_options import fail, load, specs_option
 from kling_mock.core.durations import instant
 from kling_mock.core.examples import check_examples
 from kling_mock.core.problems import SpecError, closest
@@ -29,28 +32,6 @@ HOST, PORT = "127.0.0.1", 8787
 CONTROL = "_mock"
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 TOKEN_SECONDS = 1800
-
-specs_option = click.option(
-    "--specs",
-    "folders",
-    multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder of provider folders of your own, beside the bundled ones. May be given several times.",
-)
-
-
-def fail(message: str) -> NoReturn:
-    """End with one clear line and exit code 1."""
-    click.echo(f"kling-mock: {message}", err=True)
-    sys.exit(1)
-
-
-def load(names: tuple[str, ...], folders: tuple[Path, ...]) -> dict[str, Provider]:
-    """The providers, or a clear end with every problem of their documents."""
-    try:
-        return load_providers(names, folders)
-    except SpecError as error:
-        fail("\n            ".join(map(str, error.problems)))
 
 
 def prefixes_of(values: tuple[str, ...], known: Mapping[str, object]) -> dict[str, str]:
@@ -90,6 +71,7 @@ def main() -> None:
     """The fake Kling: develop and test against Kling AI's video API and its gateways, offline and for nothing.
 
     \b
+    kling-mock validate FILE         what a payload would cost, before it costs anything
     kling-mock serve                 the server, all providers on one port
     eval "$(kling-mock env)"         base URLs and dummy credentials for your client
     kling-mock token                 a fresh JWT for the Authorization header
@@ -338,6 +320,10 @@ def example(name: str | None) -> None:
         click.echo(files[wanted].read_bytes(), nl=False)
     else:
         fail(f"there is no example {name!r}{closest(wanted, files)}")
+
+
+for command in (validate, price, explain):
+    main.add_command(command)
 
 
 @main.command("check-spec")

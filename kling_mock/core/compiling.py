@@ -157,7 +157,9 @@ class _Compiler:
                 if compiled is not None:
                     measured.append(Measured(rule, frozenset(fact.get("of").node), compiled))
             elif "compare" in place.node:
-                judged.append(Judged(rule, kinds, compare=compile_compare(place.get("compare"))))
+                compare = place.get("compare")
+                when = self._schema(compare.get("when"), id_) if "when" in compare.node else None
+                judged.append(Judged(rule, kinds, compare=compile_compare(compare, when)))
             elif kinds:
                 judged.append(Judged(rule, kinds, schema=self._schema(place.get("schema"), id_)))
             else:

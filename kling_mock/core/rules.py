@@ -38,9 +38,12 @@ class Compare(Struct, frozen=True):
     like: str | None = None
     same: tuple[str, ...] = ()
     tolerance: float = 0.0
+    when: Schema | None = None
 
     def broken(self, document: Any, images: Collection[Image]) -> bool:
         """Whether the comparison could be made and fails."""
+        if self.when is not None and not self.when.holds(document):
+            return False
         return self._adds_up(document) is False if self.sum else self._agree(images) is False
 
     def _adds_up(self, document: Any) -> bool | None:
@@ -105,8 +108,8 @@ class Measured(Struct, frozen=True):
                 yield self.rule.violation(image.pointer, image.value)
 
 
-def compile_compare(place: Place) -> Compare:
-    """Read a comparison."""
+def compile_compare(place: Place, when: Schema | None = None) -> Compare:
+    """Read a comparison, which counts where the read document fits `when`."""
     node = place.node
     return Compare(
         sum=node.get("sum"),
@@ -115,6 +118,7 @@ def compile_compare(place: Place) -> Compare:
         like=node.get("with"),
         same=tuple(node.get("same", ())),
         tolerance=node.get("tolerance", 0.0),
+        when=when,
     )
 
 

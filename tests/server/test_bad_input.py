@@ -560,11 +560,11 @@ def test_no_change_of_a_good_body_breaks_anything(exchange: str) -> None:
 # Odd, and taken all the same.
 
 TAKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
-    "a switch as text": ({"multi_shot": "true"}, {("createImageToVideo/multi_shot/type", "/multi_shot")}),
+    "a switch as text": ({"multi_shot": "false"}, {("createImageToVideo/multi_shot/type", "/multi_shot")}),
     "a duration as a number": ({"duration": 5}, {("createImageToVideo/duration/type", "/duration")}),
     "a number as text": ({"cfg_scale": "0.5"}, {("createImageToVideo/cfg_scale/type", "/cfg_scale")}),
     "an element's id as text": (
-        {"element_list": [{"element_id": "160"}, {"element_id": 161}]},
+        {"model_name": "kling-v3", "element_list": [{"element_id": "160"}, {"element_id": 161}]},
         {("createImageToVideo/element_list/*/element_id/type", "/element_list/0/element_id")},
     ),
     "an external id as a number": (
@@ -576,11 +576,12 @@ TAKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         {
             ("createImageToVideo/aspect_ratio/unknown", "/aspect_ratio"),
             ("createImageToVideo/promt/unknown", "/promt"),
+            ("model-is-the-old-name", "/model"),
         },
     ),
     "an extra key below": (
-        {"camera_control": {"type": "simple", "speed": 1}},
-        {("createImageToVideo/camera_control/speed/unknown", "/camera_control/speed")},
+        {"watermark_info": {"enabled": False, "text": "mine"}},
+        {("createImageToVideo/watermark_info/text/unknown", "/watermark_info/text")},
     ),
     "empty texts": (
         dict.fromkeys(

@@ -243,7 +243,9 @@ def test_a_url_is_never_fetched(kling: Client, client: MakeClient, monkeypatch: 
         monkeypatch.setattr(socket, name, reached)
     monkeypatch.setattr(socket.socket, "connect", reached)
     for url in ("http://127.0.0.1:1/a.png", "https://169.254.169.254/latest", "HTTP://[::1]/x", "https://nowhere.test"):
-        assert kling.send("POST", VIDEOS, {"image": url, "image_tail": url, "static_mask": url}).status == 200
+        rest = {"model_name": "kling-v1", "mode": "pro"}
+        assert kling.send("POST", VIDEOS, {"image": url, "image_tail": url, **rest}).status == 200
+        assert kling.send("POST", VIDEOS, {"image": url, "static_mask": url, **rest}).status == 200
         form = client("302ai").send("POST", FORM, {"input_image": url})
         assert (form.status, form.violations) == (200, [])
 
