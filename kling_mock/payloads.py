@@ -111,12 +111,12 @@ class Judge:
 
 
 def _misfit(provider: Provider, operation: Operation, document: Any, files: Mapping[str, bytes]) -> tuple[Any, ...]:
-    """How badly a payload fits an operation: unknown keys, then refusals; the default provider wins a draw."""
+    """How badly a payload fits an operation: by unknown keys, then the default provider's, then by refusals."""
     body = next(iter(operation.bodies.values()))
     known = body.reader.members
     strange = sum(name not in known for name in (*document, *files))
     judged = judge_call(_call(provider, operation, document, {}, {}, files), {})
-    return strange, len(judged.refused), not provider.default
+    return strange, not provider.default, len(judged.refused)
 
 
 def _call(

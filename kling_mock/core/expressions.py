@@ -173,7 +173,10 @@ def _filtered(source: str) -> Expression:
         for step, argument in steps:
             if value is ABSENT or value is None:
                 return ABSENT
-            value = step(value, argument)
+            try:
+                value = step(value, argument)
+            except (TypeError, ValueError):
+                return ABSENT  # a value of a type that the schema has refused already
         return value
 
     return evaluate if steps else read

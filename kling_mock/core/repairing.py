@@ -90,6 +90,8 @@ def _step(call: Call, judgement: Judgement, facts: Facts) -> tuple[Violation, Pa
 def candidates(judgement: Judgement, violation: Violation) -> Iterator[Patch]:
     """Patches that might mend a violation, the smallest change first."""
     provider = judgement.call.provider
+    if not violation.pointer:
+        return  # nothing but another document would mend the document itself
     rule = provider.rules.get(violation.rule)
     if rule is not None:
         if rule.repair:

@@ -110,7 +110,8 @@ def verdict(call: Call, facts: Facts) -> Verdict:
     suggestions = suggest(call, facts) if faults(judgement) else ()
     by_violation = {(row.rule, row.pointer): row.patch for row in reversed(suggestions)}
     rank = {"refused": 0, "fails": 1, "warning": 2}
-    ordered = sorted(judgement.violations, key=lambda violation: rank[violation.severity])
+    stages = call.provider.errors.order
+    ordered = sorted(judgement.violations, key=lambda v: (rank[v.severity], stages.get(v.stage, 0)))
     findings = tuple(
         Finding(
             rule=violation.rule,

@@ -1,0 +1,352 @@
+"""`judge(...)`: it names the right operation, agrees with the mock in every answer, and never raises on any JSON."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kling_mock import CannotJudge, Finding, InvalidPayload, Judge, Verdict, judge, load_providers
+from kling_mock.core.provider import Operation, Provider
+from kling_mock.payloads import blocking
+from tests.conftest import Answer, Client
+from tests.exchanges import EXCHANGES, FIXTURES, load
+
+PROVIDERS = load_providers()
+FRAME = "https://x.example/a.png"
+START_END = {"model_name": "kling-v2-1", "image": FRAME, "image_tail": FRAME, "prompt": "waves", "mode": "std"}
+
+MakeClient = Callable[..., Client]
+
+
+def payload(name: str) -> Any:
+    """The JSON body of a fixture."""
+    return json.loads((FIXTURES / name).with_suffix(".json").read_bytes())
+
+
+def creates() -> Iterator[str]:
+    """The fixtures that create a task with a JSON body."""
+    for name in EXCHANGES:
+        operation = PROVIDERS[name.partition("/")[0]].operations[load(name)["operation"]]
+        if operation.role == "create" and (FIXTURES / name).with_suffix(".json").is_file():
+            yield name
+
+
+CREATES = list(creates())
+
+
+def meant(name: str) -> tuple[Provider, Operation]:
+    """The provider and operation that a fixture names."""
+    provider = PROVIDERS[name.partition("/")[0]]
+    return provider, provider.operations[load(name)["operation"]]
+
+
+# Plain use
+
+
+def test_a_good_payload_is_ok_and_priced() -> None:
+    """Five seconds at half a unit."""
+    verdict = judge(payload("kling/create-from-first-and-last-frame.yaml"), "kling", "createImageToVideo")
+    assert isinstance(verdict, Verdict)
+    assert (verdict.ok, verdict.violations, verdict.suggestions) == (True, (), ())
+    assert verdict.quote is not None
+    assert (str(verdict.quote.amount), verdict.quote.unit, str(verdict.quote.usd)) == ("2.5", "units", "0.350")
+
+
+def test_json_has_the_promised_keys_and_no_others() -> None:
+    """The interface of the JSON verdict; `suggestions` are the repairs in the order they are to be applied."""
+    verdict = json.loads(json.dumps(judge({**START_END, "mode": "prro"}, "kling").as_json()))
+    promised = {"ok", "provider", "operation", "violations", "quote", "not_judged"}
+    assert set(verdict) == promised | {"suggestions"}
+    assert verdict["ok"] is False
+    for row in verdict["violations"]:
+        assert set(row) == {"rule", "pointer", "severity", "message", "provider_says", "suggestion", "evidence"}
+    assert set(verdict["violations"][0]["provider_says"]) == {"status", "code", "message"}
+    assert verdict["violations"][0]["provider_says"]["code"] == 1201
+    good = judge({**START_END, "mode": "pro"}, "kling").as_json()
+    assert good["quote"].keys() == {"amount", "unit", "usd", "how"}
+    assert {key for row in good["not_judged"] for key in row} == {"rule", "why"}
+
+
+def test_require_lists_every_violation() -> None:
+    """The text names provider, operation, and each thing that costs something; warnings are not among them."""
+    body = {**START_END, "mode": "prro", "cfg_scale": 7, "hat": 1}
+    with pytest.raises(InvalidPayload) as caught:
+        judge.require(body, "kling", "createImageToVideo")
+    first, *lines = str(caught.value).splitlines()
+    assert first == "kling createImageToVideo would not accept this:"
+    assert sorted(lines) == [
+        "/cfg_scale should be at most 1; is 7 [createImageToVideo/cfg_scale/maximum]",
+        "/mode should be one of std, pro; is prro [createImageToVideo/mode/enum]",
+    ]
+    verdict = caught.value.verdict
+    assert [row.pointer for row in verdict.violations if row not in blocking(verdict)] == ["/hat"]
+    assert isinstance(caught.value, ValueError)
+
+
+def test_require_gives_the_verdict_of_a_good_payload() -> None:
+    """A payload with warnings only is good."""
+    verdict = judge.require({**START_END, "mode": "pro", "duration": 5}, "kling", "createImageToVideo")
+    assert [row.rule for row in verdict.violations] == ["createImageToVideo/duration/type"]
+    assert str(judge.price({**START_END, "mode": "pro"}, "kling").amount) == "3.5"  # type: ignore[union-attr]
+
+
+def test_a_feature_that_is_not_there_is_told_in_the_vendors_words() -> None:
+    """The issue's own example: who has it, what the vendor says, and the nearest payload with its price."""
+    verdict = judge(START_END, "kling")
+    [finding] = blocking(verdict)
+    assert (finding.rule, finding.pointer, finding.severity) == ("start_end", "/image_tail", "refused")
+    assert finding.message == "image_tail needs mode pro (5, 10 s) with kling-v2-1; this is std"
+    assert finding.provider_says is not None
+    assert finding.provider_says.message == "model/mode/duration(kling-v2-1/std/5) is not supported with image_tail"
+    assert finding.suggestion is not None
+    assert [(row["path"], row["value"]) for row in finding.suggestion] == [("/mode", "pro")]
+    [suggestion] = verdict.suggestions
+    assert (suggestion.before is not None, suggestion.after is not None) == (True, True)
+    assert (str(suggestion.before.amount), str(suggestion.after.amount)) == ("2", "3.5")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"provider": "klin"}, "there is no provider 'klin'; did you mean 'kling'?"),
+        (
+            {"provider": "kling", "operation": "createImageToVido"},
+            "no operation 'createImageToVido' creates a task; did you mean 'createImageToVideo'?",
+        ),
+    ],
+)
+def test_there_must_be_something_to_judge_by(words: Mapping[str, str], message: str) -> None:
+    """A name that nobody has is told with the closest."""
+    with pytest.raises(CannotJudge) as caught:
+        judge({}, **words)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("body", [[], "7", 7, None, True])
+def test_what_is_no_object_cannot_be_guessed(body: Any) -> None:
+    """Nothing in it says what it is for."""
+    with pytest.raises(CannotJudge, match="name an operation"):
+        judge(body)
+
+
+@pytest.mark.parametrize("body", [[], {}, 7, None, True, [[1]]])
+def test_a_named_operation_judges_anything(body: Any) -> None:
+    """What is no object is refused by the schema, as the mock does."""
+    verdict = judge(body, "kling", "createImageToVideo")
+    assert not verdict.ok
+    assert verdict.violations[0].provider_says is not None
+
+
+def test_text_and_bytes_are_read_as_json() -> None:
+    """The strict reading of the mock: a key that is there twice is no JSON."""
+    text = json.dumps({**START_END, "mode": "pro"})
+    assert judge(text, "kling") == judge(text.encode(), "kling") == judge(json.loads(text), "kling")
+    with pytest.raises(ValueError, match="the key 'mode' is there twice"):
+        judge('{"mode": "std", "mode": "pro"}', "kling")
+
+
+def test_files_of_a_form_are_measured() -> None:
+    """A picture that is too small is found in a file as in a text."""
+    small = (FIXTURES / "media" / "just-too-small-299x300.png").read_bytes()
+    verdict = judge({"prompt": "waves"}, "302ai", "m2v21ImageToVideo", files={"input_image": small})
+    assert [row.rule for row in blocking(verdict)] == ["image-is-at-least-300-px"]
+    large = (FIXTURES / "media" / "square-300x300.png").read_bytes()
+    assert judge.require({"prompt": "waves"}, "302ai", "m2v21ImageToVideo", files={"input_image": large}).ok
+
+
+# Guessing
+
+
+GUESSES = {
+    "kling/create-an-image-from-elements.yaml": ("kling", "createImage"),
+    "kling/create-from-an-image-with-six-shots.yaml": ("kling", "createImageToVideo"),
+    "kling/create-from-first-and-last-frame.yaml": ("kling", "createImageToVideo"),
+    "kling/create-from-text-with-six-shots.yaml": ("kling", "createTextToVideo"),
+    "kling/create-with-a-voice.yaml": ("kling", "createImageToVideo"),
+    "pixazo/create-from-an-image.yaml": ("kling", "createImageToVideo"),  # every key is the default provider's too
+    "rixapi/create-from-an-image.yaml": ("kling", "createImageToVideo"),  # a relay of the default provider's bodies
+}
+
+
+def test_every_payload_has_a_guess() -> None:
+    """A new fixture must say what it is taken for."""
+    assert set(GUESSES) <= set(CREATES)
+    mine = [name for name in CREATES if name not in GUESSES]
+    for name in mine:
+        provider, operation = meant(name)
+        found, chosen = judge.target(payload(name), provider.name, None, {})
+        assert (found.name, bool(chosen.images)) == (provider.name, bool(operation.images)), name
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_provider_and_operation_are_guessed(name: str) -> None:
+    """By the keys, then by what fits; the default provider wins a draw."""
+    found, operation = judge.target(payload(name), None, None, {})
+    assert (found.name, operation.id) == GUESSES[name]
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_the_operation_is_guessed_within_a_provider(name: str) -> None:
+    """With the provider named, the fixture's own operation is found."""
+    provider, operation = meant(name)
+    found, chosen = judge.target(payload(name), provider.name, None, {})
+    assert (found.name, chosen.id) == (provider.name, operation.id)
+
+
+def test_a_form_is_guessed_by_its_own_words() -> None:
+    """A key that only one provider has decides."""
+    found, operation = judge.target({"input_image": FRAME, "prompt": "waves"}, None, None, {})
+    assert (found.name, operation.images["first"]) == ("302ai", ("input_image",))
+
+
+@pytest.mark.parametrize("wrong", [{}, {"mode": "prro"}, {"duration": "7"}, {"cfg_scale": 3}, {"image": ""}])
+def test_a_mistake_does_not_make_it_somebody_elses_payload(wrong: Mapping[str, Any]) -> None:
+    """The issue's transcript: a refused payload is refused by the default provider, not accepted by a laxer gateway."""
+    assert judge({**START_END, **wrong}).provider == "kling"
+
+
+# One truth: what is judged and what the mock answers
+
+
+WRONG: tuple[Any, ...] = (None, "", "nonsense", 7, -1, 0.5, True, [], [1], {}, {"a": 1})
+SEVERAL: Mapping[str, list[Mapping[str, Any]]] = {
+    "kling": [
+        START_END,
+        {**START_END, "image": "", "image_tail": "", "duration": "7"},
+        {**START_END, "mode": "prro", "cfg_scale": 9},
+        {**START_END, "dynamic_masks": [{"mask": FRAME, "trajectories": [{"x": 1, "y": 1}, {"x": 2, "y": 2}]}]},
+        {"prompt": "", "cfg_scale": 2},
+        {"prompt": "a" * 2501, "duration": "6", "mode": "x"},
+    ],
+    "pixazo": [{}, {"duration": 7, "image": ""}],
+    "rixapi": [{"prompt": ""}, START_END],
+}
+
+
+def mutations(body: Mapping[str, Any]) -> Iterator[Any]:
+    """A payload as it is, without each key, and with each key of another value; unknown keys; no object."""
+    yield body
+    yield {**body, "a key that nobody knows": 1}
+    yield from ([], 7, None, {})
+    for key in body:
+        yield {name: value for name, value in body.items() if name != key}
+        yield from ({**body, key: value} for value in WRONG)
+
+
+def post(client: Client, operation: Operation, body: Any) -> Answer:
+    """The mock's answer to a fresh account, so that nothing but the payload counts."""
+    content = json.dumps(body).encode()
+    return client.other().send(
+        operation.method, operation.path, body=content, headers={"content-type": "application/json"}
+    )
+
+
+def scalars(value: Any) -> Iterator[Any]:
+    """Every value in a document that is neither object nor list."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from scalars(item)
+    else:
+        yield value
+
+
+def assert_the_same(client: Client, operation: Operation, body: Any) -> bool:
+    """The first refusal is what the mock answers, word for word; without one it accepts. Gives which it was."""
+    verdict = judge(body, client.provider.name, operation.id, headers={"content-type": "application/json"})
+    answer = post(client, operation, body)
+    told = [(row.rule, row.pointer, row.severity) for row in verdict.violations]
+    assert sorted(told) == sorted((row["rule"], row["pointer"], row["severity"]) for row in answer.violations)
+    says = next((row.provider_says for row in verdict.violations if row.provider_says), None)
+    if says is None:
+        assert answer.status < 300, (body, answer.json)
+        return True
+    said = list(scalars(answer.json))
+    assert answer.status == says.status, (body, answer.json)
+    assert says.code is None or says.code in said, (says, answer.json)
+    assert says.message in said, (body, says, answer.json)
+    return False
+
+
+@pytest.mark.parametrize("name", CREATES)
+def test_the_judge_and_the_mock_say_the_same(name: str, client: MakeClient) -> None:
+    """For each payload of the fixtures, and for everything that can be broken in it."""
+    provider, operation = meant(name)
+    caller = client(provider.name)
+    outcomes = [assert_the_same(caller, operation, body) for body in mutations(payload(name))]
+    assert outcomes[0] is True
+    assert outcomes.count(False) > 10
+
+
+@pytest.mark.parametrize(
+    ("provider", "number"), [(name, n) for name, rows in SEVERAL.items() for n in range(len(rows))]
+)
+def test_of_several_violations_the_first_is_the_one_answered(provider: str, number: int, client: MakeClient) -> None:
+    """The provider's order of stages decides which of its refusals comes first in a verdict."""
+    caller = client(provider)
+    for operation in caller.provider.operations.values():
+        if operation.role == "create" and "application/json" in operation.bodies:
+            assert_the_same(caller, operation, SEVERAL[provider][number])
+
+
+# Any JSON
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@st.composite
+def judged(draw: st.DrawFn) -> tuple[str, str, Any]:
+    """An operation, and a body that has some of its keys with anything in them, or anything at all."""
+    rows = [(provider, row) for provider in PROVIDERS.values() for row in provider.operations.values()]
+    provider, operation = draw(st.sampled_from([row for row in rows if row[1].role == "create"]))
+    members = sorted(next(iter(operation.bodies.values())).reader.members)
+    words = ("std", "pro", "on", "5", "10", 5, True, "kling-v3", "kling-v2-1", FRAME, "customize", "")
+    known = st.dictionaries(st.sampled_from(members), VALUES | st.sampled_from(words), max_size=8)
+    return provider.name, operation.id, draw(known | VALUES)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(judged())
+def test_the_judge_never_raises_and_changes_nothing(case: tuple[str, str, Any]) -> None:
+    """Whatever the JSON: a verdict that can be written as JSON, whose texts are one provider's, and the same again."""
+    provider, operation, body = case
+    before = copy.deepcopy(body)
+    # a text is read as JSON, so one that is a whole body is given as JSON
+    verdict = judge(json.dumps(body) if isinstance(body, str) else body, provider, operation)
+    assert body == before
+    assert (verdict.provider, verdict.operation) == (provider, operation)
+    assert verdict.ok == (not blocking(verdict))
+    assert json.loads(json.dumps(verdict.as_json())) == verdict.as_json()
+    assert all(isinstance(row, Finding) and row.message for row in verdict.violations)
+    assert all((row.severity == "refused") == (row.provider_says is not None) for row in verdict.violations)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(["image", "prompt", "mode", "input_image", "x"]), VALUES, max_size=4))
+def test_any_object_is_guessed_as_something(body: dict[str, Any]) -> None:
+    """An object always finds the operation that it fits least badly."""
+    provider, operation = judge.target(body, None, None, {})
+    assert provider.operations[operation.id].role == "create"
+
+
+# A judge of one's own
+
+
+def test_a_judge_of_other_providers(toymaker: Provider) -> None:
+    """The same judgement by any set of providers; the bundled ones are not asked."""
+    mine = Judge({"toymaker": toymaker})
+    assert mine({"toy": "bear"}).operation == "orderToy"
+    with pytest.raises(InvalidPayload, match=r"/wind must blow for a kite \[a-kite-needs-wind\]"):
+        mine.require({"toy": "kite"})
+    with pytest.raises(CannotJudge, match="no provider 'kling'"):
+        mine({}, "kling")
