@@ -333,12 +333,15 @@ def check_spec(folder: Path | None) -> None:
 
     Without FOLDER the bundled specs are checked. Exits 1 when anything is wrong.
     """
+    from kling_mock.core.checks import check_deeply
+
     root, names = _spec_names(folder or bundled("specs"))
     problems = 0
     for name in names:
         try:
             provider = load_providers([name], [root])[name]
-            wrong = check_examples(read_documents(root, name), name)
+            documents = read_documents(root, name)
+            wrong = [*check_examples(documents, name), *check_deeply(documents, name, provider)]
         except SpecError as error:
             wrong = list(error.problems)
         else:

@@ -46,10 +46,13 @@ def _keys(node: Any, at: str) -> Iterator[tuple[str, str]]:
 
 
 def _malformed(words: Mapping[str, Any], root: Place) -> Iterator[Problem]:
+    validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
     for kind, place in _spots(root):
+        if kind not in validators:
+            schema = {"$ref": f"#/$defs/{kind}", "$defs": words["$defs"]}
+            validators[kind] = jsonschema_rs.Draft202012Validator(schema)
         found = {key: place.get(key).expand() for key in place.node if str(key).startswith("x-mock-")}
-        schema = {"$ref": f"#/$defs/{kind}", "$defs": words["$defs"]}
-        for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(found):
+        for error in validators[kind].iter_errors(found):
             yield _problem(place, error)
 
 
