@@ -728,8 +728,8 @@ CASES: dict[str, tuple[Any, str, str, Any, str, str, str]] = {
         "/task/created_at",
         "{$task.kind|ms}",
         REPLIES,
-        "/query",
-        "cannot be written",
+        "/task/created_at",
+        "created_at is required",
     ),
 }
 
