@@ -13,7 +13,7 @@ from kling_mock.core.checks_requests import parameters
 from kling_mock.core.checks_shapes import Shapes, operations, raw
 from kling_mock.core.documents import Place
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.judging import NUMERIC
+from kling_mock.core.judging import job_of
 from kling_mock.core.lifecycle import timeline
 from kling_mock.core.model import Result, Task, View
 from kling_mock.core.provider import Operation, Provider
@@ -50,7 +50,7 @@ class Sampler(Struct):
             **self._parameters(item, place, full),
         }
         scope: dict[str, Any] = {"request": request, "variant": variant, "now": NOW, "account": None}
-        return {**scope, "parameters": _job(operation, scope)}
+        return {**scope, "parameters": job_of(operation, scope)}
 
     def _parameters(self, item: Place, place: Place, full: bool) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "header": {}}
@@ -124,18 +124,6 @@ class Sampler(Struct):
             for pack in self.provider.packs
             for rest, word in ((pack.total, operation.packs.open), (Decimal(0), operation.packs.empty))
         ]
-
-
-def _job(operation: Operation, scope: Mapping[str, Any]) -> dict[str, Any]:
-    """The job's parameters as the judge reads them."""
-    job = {}
-    for name, read in operation.job.items():
-        value = read(scope)
-        if name in NUMERIC and value is not ABSENT:
-            value = convert(value, NUMERIC[name])
-        if value is not ABSENT and value is not None:
-            job[name] = value
-    return job
 
 
 def _result(operation: Operation, scope: Mapping[str, Any]) -> Result:

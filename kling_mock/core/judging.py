@@ -64,7 +64,7 @@ def judge(call: Call, facts: Facts) -> Judgement:
         return Judgement(call, scope, call.violations, variant=variant)
     violations = [*call.violations, *_preferences(call, wanted), *_parameters(call, scope["request"])]
     violations += _body(call, scope["request"])
-    job = _job(call.operation, scope)
+    job = job_of(call.operation, scope)
     if call.operation.role == "create":
         document = scope["request"]["body"]
         violations += _rules(call, document, facts, violations)
@@ -167,7 +167,7 @@ def _capabilities(call: Call, document: Any, job: Mapping[str, Any], found: Coll
     return table.violations(str(operation.task.kind({})), document, job)
 
 
-def _job(operation: Operation, scope: Scope) -> dict[str, Any]:
+def job_of(operation: Operation, scope: Scope) -> dict[str, Any]:
     """The job's parameters, each in its fixed type; what is not given is not there."""
     job = {}
     for name, read in operation.job.items():
