@@ -111,8 +111,10 @@ def read_yaml(path: Path, name: str) -> Any:
 def _read(folder: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     problems: list[Problem] = []
     found: dict[str, Any] = {}
-    for path in sorted(folder.glob("*/*.yaml")):
-        name = path.relative_to(folder).as_posix()
+    own = sorted(folder.glob("*/*.yaml"))
+    # What all providers share lies beside their folders; a folder of a user's own may name the bundled ones.
+    shared = {path.name: path for root in (bundled("specs"), folder) for path in sorted(root.glob("*.yaml"))}
+    for name, path in {**shared, **{path.relative_to(folder).as_posix(): path for path in own}}.items():
         try:
             found[name] = read_yaml(path, name)
         except SpecError as error:
@@ -128,7 +130,11 @@ def read_documents(folder: Path, name: str | None = None) -> Documents:
     Raises `SpecError` for files that cannot be read: those of the provider `name`, or any.
     """
     found, problems = _read(folder)
-    if mine := [problem for problem in problems if name is None or problem.file.startswith(f"{name}/")]:
+    if mine := [
+        problem
+        for problem in problems
+        if name is None or problem.file.startswith(f"{name}/") or "/" not in problem.file
+    ]:
         raise SpecError(mine)
     return found
 

@@ -153,17 +153,19 @@ def _error(subject: Subject, name: str) -> Facts:
 
 
 def _scenario(subject: Subject, name: str) -> Facts:
-    scenario, place = subject.provider.scenarios[name], subject.root.get("x-mock-scenarios").get(name)
+    scenario = subject.provider.scenarios[name]
     yield "shows", scenario.shows
     yield "asked for by", f"[mock:{name}] in a prompt, or the header Prefer: scenario={name}"
+    if scenario.parameters:
+        yield "takes", ", ".join(f"{key} (usually {value})" for key, value in scenario.parameters.items())
     if scenario.timeline:
         yield "states", " -> ".join(scenario.timeline)
     if scenario.reason:
         yield "the task fails", scenario.reason
     for answer in scenario.answers:
-        told = answer.error or "another delivery"
+        told = answer.error or (str(answer.raw.status) if answer.raw else "another delivery")
         yield "answers", f"{', '.join(sorted(answer.on))}: {told}"
-    yield "evidence", evidence_in_words(place.node.get("evidence"))
+    yield "evidence", evidence_in_words(scenario.evidence)
 
 
 def _not_judged(subject: Subject, name: str) -> Facts:

@@ -4,25 +4,50 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qsl
 
 from msgspec import Struct, field
 
 from kling_mock.core.documents import pointer
+from kling_mock.core.entropy import fraction
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.model import Account, Request, Upload, Violation
 from kling_mock.core.provider import Body, Operation, Provider
 
-PREFERENCE = re.compile(r"\s*([a-z]+)\s*=\s*\"?([A-Za-z0-9_.-]+)\"?\s*")
+PREFERENCE = re.compile(r"\s*([a-z]+)\s*=\s*(?:([A-Za-z0-9_.-]+)|\"([A-Za-z0-9_.:= -]+)\")\s*")
 LONG = 1024
+
+
+class Pick(Struct, frozen=True):
+    """A user's rule that fits a call but for its turn: the `nth` matching one, each `every`th, or by `probability`."""
+
+    name: str
+    scenario: str
+    nth: int | None = None
+    every: int | None = None
+    probability: float | None = None
+
+    @property
+    def counter(self) -> str:
+        """The name under which matching calls are counted."""
+        return f"rule/{self.name}"
+
+    def chosen(self, before: int, entropy: str) -> bool:
+        """Whether it is this call's turn, after so many matching ones."""
+        if self.nth is not None and before + 1 != self.nth:
+            return False
+        if self.every is not None and (before + 1) % self.every:
+            return False
+        return self.probability is None or fraction(entropy, self.counter) < self.probability
 
 
 class Call(Struct, frozen=True):
     """A request on its way to be judged: routed, its caller identified, its body decoded, as far as each went well.
 
     `base` is the URL of the provider; `preferences` are the server's and the account's, those of the
-    request's Prefer header go before them.
+    request's Prefer header go before them. `picks` are the user's rules that may give it a scenario.
     """
 
     provider: Provider
@@ -36,12 +61,13 @@ class Call(Struct, frozen=True):
     document: Any = ABSENT
     uploads: Mapping[str, Upload] = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
+    picks: tuple[Pick, ...] = ()
 
 
 def preferences(headers: Mapping[str, str]) -> dict[str, str]:
     """The `name=value` preferences of a Prefer header (RFC 7240)."""
     parts = (PREFERENCE.fullmatch(part) for part in re.split("[,;]", headers.get("prefer", "")))
-    return {match[1]: match[2] for match in parts if match}
+    return {match[1]: (match[2] or match[3]).strip() for match in parts if match}
 
 
 def images(operation: Operation, document: Any) -> Iterator[tuple[str, str, str]]:
@@ -84,6 +110,28 @@ def body_for(operation: Operation, content_type: str) -> Body | None:
     """The body that takes this content type; a request without one is taken as JSON, if JSON is taken at all."""
     media_type = content_type.partition(";")[0].strip().lower() or "application/json"
     return operation.bodies.get(media_type)
+
+
+def fingerprint(call: Call, document: Any, alias: object = None) -> str:
+    """A digest of what a create asks for: equal for two requests for the same job.
+
+    The caller's own id and the address to call back do not count: a client that retries may change them.
+    """
+    assert call.operation is not None
+    if isinstance(document, dict):
+        own = {value for value in (alias,) if isinstance(value, str)}
+        document = {key: value for key, value in document.items() if not (isinstance(value, str) and value in own)}
+    digest = blake2b(call.operation.id.encode(), digest_size=16)
+    digest.update(repr(_sorted(document)).encode("utf-8", "surrogatepass"))
+    for name in sorted(call.uploads):
+        digest.update(call.uploads[name].content)
+    return digest.hexdigest()
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return sorted((key, _sorted(item)) for key, item in value.items())
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 def lightened(value: Any) -> Any:

@@ -11,6 +11,7 @@ from kling_mock.core.expressions import text
 from kling_mock.core.lifecycle import Lifecycle
 from kling_mock.core.problems import Problem, closest
 from kling_mock.core.provider import Operation, Provider
+from kling_mock.core.scenarios import rows_of
 
 ALGORITHMS = ("HS256", "HS384", "HS512")
 CLAIMS = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti")
@@ -188,7 +189,7 @@ def check_scenarios(root: Place, lifecycle: Lifecycle) -> Iterator[Problem]:
     cancels = {op.get("x-mock-task").node.get("to") for _, _, op in operations(root) if _role(op) == "cancel"}
     failures = {name for name, state in lifecycle.states.items() if state.ends == "failure"}
     place, shown = root.get("x-mock-scenarios"), False
-    for _, row in place.items():
+    for row in rows_of(place).values():
         ends = row.node.get("timeline", [None])[-1]
         if ends in failures and "reason" in row.node:
             shown = True
@@ -214,7 +215,7 @@ def check_texts(root: Place) -> Iterator[Problem]:
     spots: list[tuple[Place, tuple[str, ...]]] = [
         (row, ("message", "reason")) for _, row in root.get("x-mock-rules").items()
     ]
-    spots += [(row, ("shows", "reason")) for _, row in root.get("x-mock-scenarios").items()]
+    spots += [(row, ("shows", "reason")) for row in rows_of(root.get("x-mock-scenarios")).values()]
     spots += [(row, ("called",)) for _, row in features(root)]
     spots += [(row, ("why",)) for _, row in root.get("x-mock-not-judged").items()]
     spots += [(row, tuple(row.node)) for _, row in root.get("x-mock-errors").get("catalogue").items()]

@@ -68,7 +68,7 @@ class _Compiler:
         operations = self._operations(schemes, variants)
         if errors:
             self._check_rules(errors, {role for operation in operations.values() for role in operation.images})
-        scenarios = {}
+        scenarios = None
         self._check_paths()
         self._check_patterns()
         if lifecycle:
@@ -76,7 +76,7 @@ class _Compiler:
             self.problems += check_references(root, lifecycle, variants)
         if lifecycle and errors:
             scenarios = compile_scenarios(root.get("x-mock-scenarios"), lifecycle, errors, self.problems)
-        if self.problems or lifecycle is None or errors is None:
+        if self.problems or lifecycle is None or errors is None or scenarios is None:
             raise SpecError(self.problems)
         credentials = _credentials(root)
         return Provider(
@@ -109,6 +109,7 @@ class _Compiler:
         """Operations may only speak of states that the lifecycle has."""
         for operation in operations.values():
             named = {state for words in operation.replies for state in words.states or ()}
+            named |= {state for words in operation.callbacks for state in words.states}
             if operation.task and operation.task.to:
                 named.add(operation.task.to)
             place = self.root.get("paths").get(operation.path).get(operation.method.lower())
@@ -236,7 +237,8 @@ def _packs(root: Place) -> tuple[Pack, ...]:
 
 
 def _own(documents: Documents, name: str) -> Iterator[tuple[str, Any]]:
-    """The documents of a provider's folder and those of other folders that it refers to."""
+    """The documents of a provider's folder, those beside it, and those of other folders that it refers to."""
+    yield from ((file, document) for file, document in documents.items() if "/" not in file)
     folders, waiting = {name}, [name]
     while waiting:
         folder = waiting.pop()

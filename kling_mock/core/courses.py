@@ -10,9 +10,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from kling_mock.core.callbacks import webhooks
 from kling_mock.core.lifecycle import Lifecycle, observe, redirect, timeline
-from kling_mock.core.model import Append, Effect, Entry, Moment, PutTask, Task, Withdraw
+from kling_mock.core.model import Append, Effect, Entry, Moment, Post, PutTask, Task, Withdraw
 from kling_mock.core.provider import Provider
+from kling_mock.core.scenarios import Hooks
 
 
 def failing(lifecycle: Lifecycle) -> tuple[str, ...]:
@@ -45,14 +47,26 @@ def ledger(lifecycle: Lifecycle, task: Task, since: int | None = None) -> tuple[
     )
 
 
-def moved(lifecycle: Lifecycle, task: Task, moments: list[Moment], now: int) -> tuple[Task, tuple[Effect, ...]]:
+def moved(provider: Provider, task: Task, moments: list[Moment], now: int) -> tuple[Task, tuple[Effect, ...]]:
     """Change a task's course: what was not yet due is withdrawn and dated anew. What is settled stays settled."""
+    lifecycle = provider.lifecycle
     changed = replace(task, timeline=redirect(task, moments, now))
+    posted = told(provider, changed, now)
     if lifecycle.ended(task.timeline[-1].state) and task.timeline[-1].at <= now:
-        return changed, (PutTask(changed),)
+        return changed, (PutTask(changed), *posted)
     entries = tuple(entry for entry in ledger(lifecycle, changed, now) if entry.of != "reserve" and entry.amount)
     entries = tuple(entry for entry in entries if not (entry.of == "slots" and entry.amount > 0))
-    return changed, (PutTask(changed), Withdraw(task.account, task.id, now), Append(entries))
+    return changed, (PutTask(changed), Withdraw(task.account, task.id, now), Append(entries), *posted)
+
+
+def told(provider: Provider, task: Task, since: int | None = None) -> tuple[Effect, ...]:
+    """The webhooks that a task's course brings, from `since` on."""
+    operation = provider.operations.get(task.operation)
+    if task.callback is None or operation is None or not operation.callbacks:
+        return ()
+    scenario = provider.scenarios.recall(task.scenario)
+    hooks = scenario.hooks if scenario else Hooks()
+    return (Post(webhooks(operation.callbacks[0], task, hooks, since)),)
 
 
 def force(provider: Provider, task: Task, state: str, reason: str | None, now: int, jump: bool) -> tuple[Effect, ...]:
@@ -69,7 +83,7 @@ def force(provider: Provider, task: Task, state: str, reason: str | None, now: i
     moments += timeline(onward, latency, now, task.entropy)
     named = reason or task.reason or _default_reason(provider)
     changed = replace(task, reason=named if lifecycle.states[state].ends == "failure" else task.reason)
-    return moved(lifecycle, changed, moments, now)[1]
+    return moved(provider, changed, moments, now)[1]
 
 
 def _default_reason(provider: Provider) -> str | None:

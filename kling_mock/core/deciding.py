@@ -6,20 +6,21 @@ reserves now and what it settles or refunds at the end that it already knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from kling_mock.core import entropy as ids
 from kling_mock.core.calls import lightened
-from kling_mock.core.courses import failing, ledger, moved
+from kling_mock.core.courses import failing, ledger, moved, told
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.judging import Judgement, reads
-from kling_mock.core.lifecycle import observe, timeline
+from kling_mock.core.judging import Judgement, alias_of, counter_of
+from kling_mock.core.lifecycle import Latency, observe, timeline
 from kling_mock.core.model import (
     Append,
     Count,
+    Counter,
     Decision,
     Effect,
     Found,
@@ -30,42 +31,59 @@ from kling_mock.core.model import (
     View,
     Violation,
 )
-from kling_mock.core.provider import Answer, Provider, Scenario
+from kling_mock.core.provider import Provider
+from kling_mock.core.scenarios import Answer, Scenario
 from kling_mock.core.schemas import show
-from kling_mock.core.showing import speak
+from kling_mock.core.showing import shown_as
 
 
-def decide(judgement: Judgement, found: Found, now: int, entropy: str, media: str = "") -> Decision:
-    """Decide a call at `now` (the account's virtual time). `media` is the URL under which results are served."""
-    step = _Step(judgement, found, now, entropy, media)
-    answer = step.answer()
-    if answer and answer.when == "before" and answer.error:
-        return Decision(replace(step.error(answer.error), delivery=answer.delivery), step.counted())
+def decide(judgement: Judgement, found: Found, entropy: str, media: str = "") -> Decision:
+    """Decide a call at `found.now` (the account's virtual time). `media` is the URL under which results are served."""
+    step = _Step(judgement, found, entropy, media)
+    answer = step.chosen
+    if answer and answer.when == "before":
+        return Decision(step.instead(None, answer), step.counted())
     decision = step.refusal() or ROLES[judgement.operation.role](step)
-    reply = decision.reply
-    if answer:
-        changed = step.error(answer.error) if answer.error else reply
-        reply = replace(changed, delivery=answer.delivery)
-    return Decision(reply, (*decision.effects, *step.counted()), decision.violations, decision.task)
+    effects = (*decision.effects, *step.counted())
+    if answer is None:
+        return Decision(decision.reply, effects, decision.violations, decision.task)
+    reply = step.instead(decision.reply, answer)
+    untold = answer.error is not None or answer.raw is not None or answer.delivery.lossy
+    return Decision(reply, effects, decision.violations, decision.task, lost=untold and bool(decision.task))
 
 
 class _Step:
-    """One decision's inputs, and the scope in which its reply is rendered."""
+    """One decision's inputs, the scenario that rules it, and the scope in which its reply is rendered."""
 
-    def __init__(self, judgement: Judgement, found: Found, now: int, entropy: str, media: str) -> None:
-        self.judgement, self.found, self.now, self.entropy, self.media = judgement, found, now, entropy, media
+    def __init__(self, judgement: Judgement, found: Found, entropy: str, media: str) -> None:
+        self.judgement, self.found, self.now, self.entropy, self.media = judgement, found, found.now, entropy, media
         self.provider: Provider = judgement.call.provider
         self.account = judgement.call.account.id if judgement.call.account else ""
         request = {**judgement.scope["request"], "id": ids.draw(self.provider.request_ids, entropy, "request")}
-        self.scope: dict[str, Any] = {**judgement.scope, "request": request, "now": now}
+        self.scope: dict[str, Any] = {**judgement.scope, "request": request, "now": found.now}
+        self.scenario, self.reference = self._scenario()
+        self.chosen = self._answer()
 
-    def scenario(self) -> Scenario | None:
-        """The scenario of the task that is asked for, else of the call; a call that is refused anyway has none."""
-        if self.judgement.refused:
-            return None
-        task = self.task()
-        name = task.scenario if task else self.judgement.scenario
-        return self.provider.scenarios.get(name) if name else None
+    def _scenario(self) -> tuple[Scenario | None, str | None]:
+        """What rules this call: a user's rule, the task that is asked for, what the request or the account asks for.
+
+        A call that is refused anyway has none.
+        """
+        call = self.judgement.call
+        if call.operation is None or self.judgement.refused:
+            return None, None
+        task, standing = self.task(), call.account.scenario if call.account else None
+        names = (self._picked(), task.scenario) if task else (self.judgement.scenario, self._picked(), standing)
+        reference = next((name for name in names if name), None)
+        return self.provider.scenarios.recall(reference), reference
+
+    def _picked(self) -> str | None:
+        """The scenario of the first of the user's rules whose turn it is."""
+        for pick in self.judgement.call.picks:
+            before = self.found.counters.get(pick.counter, Counter()).count
+            if pick.chosen(before, self.entropy):
+                return pick.scenario
+        return None
 
     def task(self) -> Task | None:
         """The one task that the call is about, if it exists, is of the right kind and visible."""
@@ -75,22 +93,28 @@ class _Step:
         task = next(iter(self.found.tasks.values()), None) or self.found.alias
         return task if task and task.kind == operation.task.kind(self.scope) else None
 
-    def answer(self) -> Answer | None:
+    def _answer(self) -> Answer | None:
         """What the scenario does to this call."""
-        scenario, operation = self.scenario(), self.judgement.call.operation
-        if scenario is None or operation is None:
+        if self.scenario is None:
             return None
-        return next(
-            (a for a in scenario.answers if operation.role in a.on and (not a.times or self.found.counter < a.times)),
-            None,
-        )
+        counter = next((self.found.counters.get(name) for name in counter_of(self.judgement)), None)
+        return self.scenario.answer(self.judgement.operation.role, counter or Counter(), self.now)
 
     def counted(self) -> tuple[Effect, ...]:
-        """Count the call, where a scenario's answers depend on how often it was made."""
-        scenario, operation = self.scenario(), self.judgement.call.operation
-        if scenario is None or operation is None or not any(operation.role in a.on for a in scenario.answers):
-            return ()
-        return (Count(self.account, reads(self.judgement).counter or ""),)
+        """Count the call, where a scenario's answers or a user's rules depend on how often it was made."""
+        names = [pick.counter for pick in self.judgement.call.picks]
+        if self.scenario and self.scenario.counts(self.judgement.operation.role):
+            names += counter_of(self.judgement)
+        return tuple(Count(self.account, name, self.now) for name in names)
+
+    def instead(self, reply: Reply | None, answer: Answer) -> Reply:
+        """The reply as the scenario changes it; without one, nothing that a client will see of it."""
+        if answer.error:
+            reply = self.error(answer.error)
+        if answer.raw:
+            reply = Reply(answer.raw.status, None, raw=answer.raw)
+        reply = reply or Reply(200, None)
+        return replace(reply, delivery=answer.delivery, headers={**reply.headers, **answer.headers})
 
     def error(self, name: str) -> Reply:
         """A catalogue entry's reply that no violation brought about."""
@@ -144,11 +168,12 @@ class _Step:
     def render(self, task: Task | None, view: View | None) -> Reply:
         """The operation's reply, speaking of `task` as seen in `view`."""
         operation = self.judgement.operation
-        variant = task.variant if task else self.judgement.variant
-        scope = {**self.scope, "variant": variant}
+        variant = self.provider.variant(task.variant) if task else self.judgement.variant
+        scope, state = {**self.scope, "variant": variant}, None
         if task and view:
-            scope |= {"task": speak(self.provider, task, view), "state": view.words, "view": view}
-        state = view.state if view else None
+            shown = shown_as(self.provider, task, view, self.chosen.sees if self.chosen else None)
+            scope |= shown
+            state = shown["view"].state
         words = next((r for r in operation.replies if r.states is None or state in r.states), operation.replies[0])
         return Reply(words.status, words.bodies[variant](scope))
 
@@ -160,29 +185,20 @@ def stored(situation: str, message: str, value: str) -> Violation:
 
 def _create(step: _Step) -> Decision:
     task = _new_task(step)
-    first = step.provider.lifecycle.states[task.timeline[0].state]
+    lifecycle = step.provider.lifecycle
+    first = lifecycle.states[task.timeline[0].state]
     view = View(first.name, first.words, task.created, None, first.ends)
-    effects: tuple[Effect, ...] = (PutTask(task), Append(ledger(step.provider.lifecycle, task)))
-    return Decision(step.render(task, view), effects, task=task.id)
+    effects: tuple[Effect, ...] = (PutTask(task), Append(ledger(lifecycle, task)))
+    return Decision(step.render(task, view), (*effects, *told(step.provider, task)), task=task.id)
 
 
 def _new_task(step: _Step) -> Task:
-    judgement, provider = step.judgement, step.provider
+    judgement, provider, scenario = step.judgement, step.provider, step.scenario
     operation = judgement.operation
     assert operation.task is not None
-    scenario = step.scenario()
-    id_ = ids.draw(operation.task.new[judgement.variant], step.entropy, "task")
-    alias = operation.task.alias(step.scope) if operation.task.alias else ABSENT
-    profiles = provider.lifecycle.latency
-    latency = profiles.get(judgement.latency or "", next(iter(profiles.values())))
-    path = provider.lifecycle.usual
-    reason = scenario.reason if scenario else None
-    if scenario:
-        latency, path = {**latency, **scenario.latency}, scenario.timeline or path
-    if doomed := next((v for v in judgement.violations if v.severity == "fails"), None):
-        path, reason = failing(provider.lifecycle), doomed.values.get("reason", doomed.message)
+    path, latency, reason = _course(step)
     return Task(
-        id=id_,
+        id=ids.draw(operation.task.new[judgement.variant], step.entropy, "task"),
         provider=provider.name,
         account=step.account,
         operation=operation.id,
@@ -191,15 +207,30 @@ def _new_task(step: _Step) -> Task:
         created=step.now,
         timeline=timeline(path, latency, step.now, step.entropy),
         entropy=step.entropy,
-        alias=alias if isinstance(alias, str) and alias else None,
-        scenario=scenario.name if scenario else None,
+        alias=alias_of(operation, step.scope),
+        scenario=step.reference,
         reason=reason,
         request=lightened(step.scope["request"]["body"]),
         parameters=lightened(judgement.parameters),
-        result=judgement.result,
+        result=scenario.made(judgement.result) if scenario else judgement.result,
         price=judgement.quote.amount if judgement.quote else None,
         media=step.media,
+        callback=judgement.callback,
     )
+
+
+def _course(step: _Step) -> tuple[Sequence[str], Latency, str | None]:
+    """The states a new task will walk through, how long each lasts, and why it fails, if it does."""
+    judgement, lifecycle, scenario = step.judgement, step.provider.lifecycle, step.scenario
+    profiles = lifecycle.latency
+    latency = profiles.get(judgement.latency or "", next(iter(profiles.values())))
+    path: Sequence[str] = lifecycle.usual
+    reason = scenario.reason if scenario else None
+    if scenario:
+        latency, path = {**latency, **scenario.latency}, scenario.timeline or path
+    if doomed := next((v for v in judgement.violations if v.severity == "fails"), None):
+        path, reason = failing(lifecycle), doomed.values.get("reason", doomed.message)
+    return path, latency, reason
 
 
 def _query(step: _Step) -> Decision:
@@ -218,11 +249,13 @@ def _unknown(step: _Step) -> Decision:
 
 
 def _list(step: _Step) -> Decision:
-    lifecycle = step.provider.lifecycle
-    seen = [(task, observe(lifecycle, task, step.now)) for task in step.found.page]
-    step.scope["page"] = [
-        {"task": speak(step.provider, task, view), "view": view, "state": view.words} for task, view in seen
-    ]
+    rows = []
+    for task in step.found.page:
+        scenario = step.provider.scenarios.recall(task.scenario)
+        answer = scenario.answer("list", Counter(), step.now) if scenario else None
+        view = observe(step.provider.lifecycle, task, step.now)
+        rows.append(shown_as(step.provider, task, view, answer.sees if answer else None))
+    step.scope["page"] = rows
     return Decision(step.render(None, None))
 
 
@@ -260,7 +293,7 @@ def _cancel(step: _Step) -> Decision:
     if to not in lifecycle.states[view.state].then:
         violation = stored("task.finished", f"a task that is {view.state} cannot be changed", task.id)
         return Decision(step.provider.refuse(violation, step.scope), violations=(violation,))
-    changed, effects = moved(lifecycle, replace(task, reason=None), [Moment(step.now, to)], step.now)
+    changed, effects = moved(step.provider, replace(task, reason=None), [Moment(step.now, to)], step.now)
     return Decision(step.render(changed, observe(lifecycle, changed, step.now)), effects, task=task.id)
 
 

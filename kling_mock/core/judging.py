@@ -11,7 +11,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from kling_mock.core.calls import Call, body_for, images, preferences, spoken
+from kling_mock.core.callbacks import called_back
+from kling_mock.core.calls import Call, body_for, fingerprint, images, preferences, spoken
 from kling_mock.core.expressions import ABSENT, Scope
 from kling_mock.core.model import Page, Quote, Reads, Result, Violation
 from kling_mock.core.pricing import quote
@@ -29,7 +30,10 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 
 class Judgement(Struct, frozen=True):
-    """What is known of a request without looking into the store."""
+    """What is known of a request without looking into the store.
+
+    `scenario` is the reference that the request itself asks for; `fingerprint` is the same for the same job.
+    """
 
     call: Call
     scope: Scope
@@ -40,6 +44,8 @@ class Judgement(Struct, frozen=True):
     scenario: str | None = None
     variant: str = ""
     latency: str | None = None
+    fingerprint: str = ""
+    callback: str | None = None
 
     @property
     def refused(self) -> tuple[Violation, ...]:
@@ -70,13 +76,33 @@ def judge(call: Call, facts: Facts) -> Judgement:
         violations += _rules(call, document, facts, violations)
         violations += _capabilities(call, document, job, violations)
     scope["parameters"] = job
-    scenario = _scenario(call, wanted, job, scope, violations)
+    alias = alias_of(call.operation, scope)
+    scenario = _scenario(call, wanted, job, alias, violations)
     words, result, price = call.operation.result, None, None
     if words is not None:
         price = quote(words.prices, job, _count(words, scope))
         if all(violation.severity != "refused" for violation in violations):
             result = _result(words, job, scope, facts)
-    return Judgement(call, scope, tuple(violations), job, result, price, scenario, variant, wanted.get("latency"))
+    mark = fingerprint(call, scope["request"]["body"], alias) if call.operation.role == "create" else ""
+    return Judgement(
+        call=call,
+        scope=scope,
+        violations=tuple(violations),
+        parameters=job,
+        result=result,
+        quote=price,
+        scenario=scenario,
+        variant=variant,
+        latency=wanted.get("latency"),
+        fingerprint=mark,
+        callback=called_back(call.operation.callbacks, scope),
+    )
+
+
+def alias_of(operation: Operation, scope: Scope) -> str | None:
+    """The caller's own id for the task, if the operation has one and it is given."""
+    alias = operation.task.alias(scope) if operation.task and operation.task.alias else None
+    return alias if isinstance(alias, str) and alias else None
 
 
 def _preferences(call: Call, wanted: Mapping[str, str]) -> Iterator[Violation]:
@@ -180,19 +206,18 @@ def job_of(operation: Operation, scope: Scope) -> dict[str, Any]:
 
 
 def _scenario(
-    call: Call, wanted: Mapping[str, str], job: Mapping[str, Any], scope: Scope, violations: list[Violation]
+    call: Call, wanted: Mapping[str, str], job: Mapping[str, Any], alias: str | None, violations: list[Violation]
 ) -> str | None:
-    """The scenario asked for: by a marker in prompt or alias, by Prefer, by the account; unknown is a warning."""
-    assert call.operation is not None
-    task = call.operation.task
-    alias = task.alias(scope) if task and task.alias else ABSENT
-    name = marked(job.get("prompt", "")) or marked(alias) or wanted.get("scenario")
-    known = call.provider.scenarios
-    if name is None or name in known:
-        return name
-    message = f"there is no scenario {name[:60]!r}{closest(name[:60], known)}; the call goes on without one"
-    violations.append(Violation("mock/scenario", "", message, "warning"))
-    return None
+    """The scenario asked for: by a marker in prompt or alias, or by Prefer; one that cannot be is a warning."""
+    reference = marked(job.get("prompt", "")) or marked(alias) or wanted.get("scenario")
+    if reference is None:
+        return None
+    try:
+        call.provider.scenarios.find(reference)
+    except ValueError as error:
+        violations.append(Violation("mock/scenario", "", f"{error}; the call goes on without one", "warning"))
+        return None
+    return reference
 
 
 def _result(words: ResultWords, job: Mapping[str, Any], scope: Scope, facts: Facts) -> Result:
@@ -232,29 +257,28 @@ def _aspect(sizes: Mapping[str, tuple[int, int]], wanted: Any, facts: Facts) -> 
 def reads(judgement: Judgement) -> Reads:
     """What the decision will need from the store."""
     call, operation = judgement.call, judgement.call.operation
+    counters = (*(pick.counter for pick in call.picks), *counter_of(judgement))
     if operation is None or judgement.refused:
-        return Reads(counter=_counter(judgement))
+        return Reads(counters=counters)
     scope = judgement.scope
     task, page = operation.task, operation.page
-    counter = _counter(judgement)
     if operation.role == "create" and task:
-        alias = task.alias(scope) if task.alias else ABSENT
         parents = tuple(str(parent(scope)) for parent in task.parents if parent(scope) is not ABSENT)
-        return Reads(parents, alias if isinstance(alias, str) and alias else None, balances=True, counter=counter)
+        return Reads(parents, alias_of(operation, scope), balances=True, counters=counters)
     if operation.role == "list" and page:
-        return Reads(page=Page(page.kind(scope), page.number(scope), page.size(scope)), counter=counter)
+        return Reads(page=Page(page.kind(scope), page.number(scope), page.size(scope)), counters=counters)
     if task and task.find:
         wanted = str(task.find(scope))
-        return Reads((wanted,), None if call.anonymous else wanted, counter=counter)
-    return Reads(balances=True, counter=counter)
+        return Reads((wanted,), None if call.anonymous else wanted, counters=counters)
+    return Reads(balances=True, counters=counters)
 
 
-def _counter(judgement: Judgement) -> str | None:
-    """The name under which this call is counted, if a scenario of this provider can answer it."""
+def counter_of(judgement: Judgement) -> tuple[str, ...]:
+    """The name under which this call is counted: by payload for a create, by task for what asks for one."""
     operation = judgement.call.operation
     if operation is None:
-        return None
+        return ()
     if operation.role == "create":
-        return f"create/{judgement.scenario}" if judgement.scenario else None
+        return (f"create/{judgement.fingerprint}",)
     find = operation.task.find if operation.task else None
-    return f"{operation.role}/{find(judgement.scope) if find else judgement.scenario}"
+    return (f"{operation.role}/{find(judgement.scope) if find else ''}",)

@@ -61,15 +61,31 @@ class Violation(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """How the server hands a reply over: whole and now, later, cut after some bytes, or never."""
+    """How the server hands a reply over: whole and now, later, slowly, cut after some bytes, or never.
+
+    `after_ms` and `over_ms` are wall time: they delay the bytes, not the task.
+    """
 
     after_ms: int = 0
+    over_ms: int = 0
     cut_at: int | None = None
     never: bool = False
 
+    @property
+    def lossy(self) -> bool:
+        """Whether the client cannot have the whole reply."""
+        return self.never or self.cut_at is not None
+
 
 NOW = Delivery()
-ABORT = Delivery(cut_at=0)
+
+
+class Raw(Struct, frozen=True):
+    """A reply that no provider wrote: text of any type, as a gateway in between sends it."""
+
+    status: int
+    content_type: str
+    text: str
 
 
 class Reply(Struct, frozen=True):
@@ -80,6 +96,7 @@ class Reply(Struct, frozen=True):
     headers: Mapping[str, str] = field(default_factory=dict)
     delivery: Delivery = NOW
     error: str | None = None
+    raw: Raw | None = None
 
 
 class Wire(Struct, frozen=True):
@@ -127,6 +144,7 @@ class Task(Struct, frozen=True):
     result: Result | None = None
     price: Decimal | None = None
     media: str = ""
+    callback: str | None = None
 
 
 class Result(Struct, frozen=True):
@@ -174,8 +192,47 @@ class Pack(Struct, frozen=True):
     name: str = ""
 
 
+class Attempt(Struct, frozen=True):
+    """One try to deliver a webhook: virtual and wall ms, and the receiver's status, or what went wrong before one."""
+
+    at: int
+    wall: int
+    status: int | None
+    error: str | None = None
+
+
+class Webhook(Struct, frozen=True):
+    """One notification of a task's state, to be POSTed to `url` at `due` (virtual ms) or later.
+
+    `id` stays the same over attempts and replays. `changed` is the instant the state began, and what the body tells of.
+    `outcome` is None while it waits. `copy` counts from 0, for a scenario that sends the same one more than once;
+    `forged` spoils its signature.
+    """
+
+    id: str
+    provider: str
+    account: str
+    task: str
+    url: str
+    state: str
+    changed: int
+    due: int
+    copy: int = 0
+    forged: bool = False
+    attempts: tuple[Attempt, ...] = ()
+    outcome: Literal["delivered", "given up", "refused"] | None = None
+    reason: str | None = None
+
+
+class Secret(Struct, frozen=True):
+    """A secret that signs webhooks, until the virtual ms `until` (None: until it is replaced)."""
+
+    value: str
+    until: int | None = None
+
+
 class Account(Struct, frozen=True):
-    """A namespace at one provider: its credentials, packs, slots and default scenario."""
+    """A namespace at one provider: its credentials, packs, slots, default scenario and webhook secrets (newest first)."""
 
     id: str
     provider: str
@@ -184,6 +241,7 @@ class Account(Struct, frozen=True):
     packs: tuple[Pack, ...] = ()
     slots: int | None = None
     scenario: str | None = None
+    secrets: tuple[Secret, ...] = ()
 
 
 # What a decision may ask of the store: the closed sets of reads and effects.
@@ -204,7 +262,7 @@ class Reads(Struct, frozen=True):
     alias: str | None = None
     page: Page | None = None
     balances: bool = False
-    counter: str | None = None
+    counters: tuple[str, ...] = ()
 
 
 class Balance(Struct, frozen=True):
@@ -220,15 +278,24 @@ class Balance(Struct, frozen=True):
         return self.pack.total - self.reserved - self.spent
 
 
-class Found(Struct, frozen=True):
-    """What the store found for `Reads`."""
+class Counter(Struct, frozen=True, array_like=True):
+    """How often something was called before, and when first (virtual ms)."""
 
+    count: int = 0
+    since: int = 0
+
+
+class Found(Struct, frozen=True):
+    """What the store found for `Reads` at `now` (virtual ms); `ordinal` numbers the account's requests from 1."""
+
+    now: int = 0
+    ordinal: int = 1
     tasks: Mapping[str, Task] = field(default_factory=dict)
     alias: Task | None = None
     page: tuple[Task, ...] = ()
     balances: tuple[Balance, ...] = ()
     open_slots: int = 0
-    counter: int = 0
+    counters: Mapping[str, Counter] = field(default_factory=dict)
 
 
 class PutTask(Struct, frozen=True):
@@ -244,27 +311,67 @@ class Append(Struct, frozen=True):
 
 
 class Withdraw(Struct, frozen=True):
-    """Effect: take back the ledger lines of a task that are dated after `now`."""
+    """Effect: take back the ledger lines and webhooks of a task that are dated after `now`."""
 
     account: str
     task: str
     now: int
 
 
+class Post(Struct, frozen=True):
+    """Effect: webhooks for the outbox."""
+
+    webhooks: tuple[Webhook, ...]
+
+
 class Count(Struct, frozen=True):
-    """Effect: one more call counted under `name` for the account."""
+    """Effect: one more call counted under `name` for the account, at virtual ms `at`."""
 
     account: str
     name: str
+    at: int
 
 
-Effect = PutTask | Append | Withdraw | Count
+class Exchange(Struct, frozen=True):
+    """One request and its reply, as the journal keeps them. `at` is the account's virtual time in ms.
+
+    `ordinal` numbers the account's requests. `billed` is what the call reserved, if it made a task; `lost` says that
+    the client was not told of that task; `fingerprint` is the same for payloads that ask for the same job.
+    """
+
+    at: int
+    ordinal: int
+    provider: str
+    account: str | None
+    operation: str | None
+    role: str | None
+    task: str | None
+    request: Mapping[str, Any]
+    reply: Mapping[str, Any]
+    violations: tuple[Violation, ...] = ()
+    billed: Decimal | None = None
+    unit: str | None = None
+    lost: bool = False
+    fingerprint: str | None = None
+
+
+class Record(Struct, frozen=True):
+    """Effect: a line of the journal."""
+
+    exchange: Exchange
+
+
+Effect = PutTask | Append | Withdraw | Count | Post | Record
 
 
 class Decision(Struct, frozen=True):
-    """The reply, and what the store must do in the same transaction."""
+    """The reply, and what the store must do in the same transaction.
+
+    `lost` says that the reply, by a scenario, does not tell the client of the task that the call made.
+    """
 
     reply: Reply
     effects: tuple[Effect, ...] = ()
     violations: tuple[Violation, ...] = ()
     task: str | None = None
+    lost: bool = False

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kling_mock.core.callbacks import compile_callbacks
 from kling_mock.core.documents import Place, tokens
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.entropy import check_pattern
@@ -26,7 +27,7 @@ from kling_mock.core.provider import (
 from kling_mock.core.reading import compile_reader
 from kling_mock.core.schemas import Schemas
 from kling_mock.core.security import required
-from kling_mock.core.templates import Template, compile_template
+from kling_mock.core.templates import by_variant
 
 BODY_POINTER = re.compile(r"\{\$request\.body#(/[^}]*)\}")
 
@@ -65,6 +66,7 @@ def compile_operation(
         result=_result(place.get("x-mock-result"), job) if "x-mock-result" in place.node else None,
         page=_page(place.get("x-mock-page")) if "x-mock-page" in place.node else None,
         packs=_packs(place.get("x-mock-packs")) if "x-mock-packs" in place.node else None,
+        callbacks=compile_callbacks(place.get("callbacks"), variants),
     )
 
 
@@ -140,23 +142,11 @@ def _replies(place: Place, variants: tuple[str, ...]) -> tuple[ReplyWords, ...]:
                     raise response.error(f"the status {status!r} is no number, and a reply needs one")
                 states = response.get("x-mock-when").get("state").node
                 found.append(
-                    ReplyWords(int(status), frozenset(states) if states else None, _by_variant(media, variants))
+                    ReplyWords(int(status), frozenset(states) if states else None, by_variant(media, variants))
                 )
     if not found:
         raise place.get("responses").error("has no 2xx response with a body")
     return tuple(found)
-
-
-def _by_variant(media: Place, variants: tuple[str, ...]) -> dict[str, Template]:
-    if "x-mock-body" in media.node:
-        return dict.fromkeys(variants, compile_template(media.get("x-mock-body")))
-    bodies = media.get("x-mock-bodies")
-    for name, body in bodies.items():
-        if name not in variants:
-            raise body.error(f"unknown variant {name!r}{closest(name, variants)}")
-    if missing := [name for name in variants if name not in (bodies.node or {})]:
-        raise media.error(f"needs x-mock-body, or x-mock-bodies for each variant; missing {', '.join(missing)}")
-    return {name: compile_template(body) for name, body in bodies.items()}
 
 
 def _job(item: Place, place: Place) -> dict[str, Expression]:

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from kling_mock.core.callbacks import CallbackWords
 from kling_mock.core.capabilities import Capabilities
 from kling_mock.core.errors import ErrorTable
 from kling_mock.core.expressions import Expression, Scope
-from kling_mock.core.lifecycle import Latency, Lifecycle
-from kling_mock.core.model import Delivery, Pack, Violation
+from kling_mock.core.lifecycle import Lifecycle
+from kling_mock.core.model import Pack, Violation
 from kling_mock.core.pricing import Prices
 from kling_mock.core.reading import Reader
 from kling_mock.core.routes import Routes
 from kling_mock.core.rules import Judged, Measured
+from kling_mock.core.scenarios import Scenarios
 from kling_mock.core.schemas import Rule, Schema
 from kling_mock.core.templates import Template
 from kling_mock.core.tokens import JwtWay
@@ -138,6 +140,7 @@ class Operation:
     result: ResultWords | None = None
     page: PageWords | None = None
     packs: PacksWords | None = None
+    callbacks: tuple[CallbackWords, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,30 +150,6 @@ class NotJudged:
     name: str
     why: str
     field: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a scenario does to a call: on which roles, before or after the effects, how often, and what instead."""
-
-    on: frozenset[str]
-    when: Literal["before", "after"]
-    times: int | None
-    error: str | None
-    delivery: Delivery
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A named course of events: the timeline is fixed in a task at its create, the answers are what calls get."""
-
-    name: str
-    shows: str
-    timeline: tuple[str, ...] | None
-    reason: str | None
-    latency: Latency
-    answers: tuple[Answer, ...]
-    breaks: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +177,7 @@ class Provider:
     variants: tuple[str, ...]
     request_ids: str
     lifecycle: Lifecycle
-    scenarios: Mapping[str, Scenario]
+    scenarios: Scenarios
     errors: ErrorTable
     operations: Mapping[str, Operation]
     routes: Routes[Mapping[str, Operation]]

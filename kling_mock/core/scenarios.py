@@ -1,81 +1,338 @@
-"""Scenarios: courses of events that a caller can ask for by name."""
+"""Scenarios: courses of events that a caller can ask for by name.
+
+A scenario changes what is fixed in a task at its create (timeline, latency, reason, result) and what later calls get
+(answers, counted per task or per payload). Times and states follow from the first, never from a count.
+A reference is a name with parameters: "slow seconds=90".
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from kling_mock.core.documents import Place
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.errors import ErrorTable
 from kling_mock.core.lifecycle import Latency, Lifecycle, span
-from kling_mock.core.model import Delivery
+from kling_mock.core.model import NOW, Counter, Delivery, Raw, Result
 from kling_mock.core.problems import Problem, SpecError, closest
-from kling_mock.core.provider import Answer, Scenario
 
-MARKER = re.compile(r"\[mock:([a-z0-9-]{1,60})\]")
+REFERENCE = r"([a-z0-9-]{1,60})((?: +[a-z_]{1,30}=[A-Za-z0-9_.:-]{1,40}){0,8})"
+MARKER = re.compile(rf"\[mock:{REFERENCE}\]")
+WHOLE = re.compile(REFERENCE)
+HOLE = re.compile(r"\{([a-z_]+)\}")
+MOST_BOUND = 500
+ROLES = ("create", "query", "list", "balance", "cancel", "download")
+
+
+class Sees(Struct, frozen=True):
+    """How a call sees a task otherwise than it is: in another `state`, with other `words`, other keys of `task`."""
+
+    state: str | None = None
+    words: Mapping[str, Any] = field(default_factory=dict)
+    task: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Answer(Struct, frozen=True):
+    """What a scenario does to a call: on which roles, before or after the effects, how often, and what instead.
+
+    The first `skip` calls are left alone, then `times` are answered so (None: all), as long as `lasts_ms` have not
+    passed since the first call.
+    """
+
+    on: frozenset[str]
+    when: Literal["before", "after"] = "after"
+    skip: int = 0
+    times: int | None = None
+    lasts_ms: int | None = None
+    error: str | None = None
+    raw: Raw | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delivery: Delivery = NOW
+    sees: Sees | None = None
+
+    def applies(self, role: str, counter: Counter, now: int) -> bool:
+        """Whether this call, after those counted before, is answered so."""
+        if role not in self.on or counter.count < self.skip:
+            return False
+        if self.times is not None and counter.count >= self.skip + self.times:
+            return False
+        return self.lasts_ms is None or not counter.count or now < counter.since + self.lasts_ms
+
+
+class Hooks(Struct, frozen=True):
+    """What a scenario does to webhooks: send `copies`, newest first, tell of another `state`, spoil the signature."""
+
+    copies: int = 1
+    reversed: bool = False
+    state: str | None = None
+    forged: bool = False
+
+
+class Scenario(Struct, frozen=True):
+    """A named course of events: the timeline is fixed in a task at its create, the answers are what calls get."""
+
+    name: str
+    shows: str
+    timeline: tuple[str, ...] | None = None
+    reason: str | None = None
+    latency: Latency = field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
+    breaks: frozenset[str] = frozenset()
+    hooks: Hooks = Hooks()
+    longer_ms: int = 0
+    expires_ms: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def answer(self, role: str, counter: Counter, now: int) -> Answer | None:
+        """What happens to a call of this role, if anything does."""
+        return next((answer for answer in self.answers if answer.applies(role, counter, now)), None)
+
+    def counts(self, role: str) -> bool:
+        """Whether calls of this role have to be counted."""
+        return any(role in answer.on for answer in self.answers)
+
+    def made(self, result: Result | None) -> Result | None:
+        """What a task will have made under this scenario."""
+        if result is None:
+            return None
+        expires = result.expires_ms if self.expires_ms is None else self.expires_ms
+        return Result(
+            **{name: getattr(result, name) for name in result.__struct_fields__}
+            | {"duration": result.duration + self.longer_ms, "expires_ms": expires}
+        )
+
+
+class Scenarios(Mapping[str, Scenario]):
+    """A provider's scenarios by name, with their parameters' defaults; `find` takes a reference."""
+
+    def __init__(self, places: Mapping[str, Place], lifecycle: Lifecycle, errors: ErrorTable) -> None:
+        self._places, self._lifecycle, self._errors = dict(places), lifecycle, errors
+        self._known = {name: self._compile(name, {}) for name in places}
+        self._bound: dict[str, Scenario] = {}
+
+    def __getitem__(self, name: str) -> Scenario:
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def with_more(self, more: Mapping[str, Place]) -> Scenarios:
+        """These and a user's own, which go before those of the same name. Raises `SpecError`."""
+        return Scenarios({**self._places, **more}, self._lifecycle, self._errors)
+
+    def find(self, reference: str) -> Scenario:
+        """The scenario that "NAME key=value ..." means. Raises `ValueError` with what is wrong."""
+        found = self._known.get(reference) or self._bound.get(reference)
+        if found is None:
+            found = self._bind(reference)
+            if len(self._bound) >= MOST_BOUND:
+                self._bound.clear()
+            self._bound[reference] = found
+        return found
+
+    def recall(self, reference: str | None) -> Scenario | None:
+        """The scenario of a stored task; None if it has none, or the documents no longer know it."""
+        try:
+            return self.find(reference) if reference else None
+        except ValueError:
+            return None
+
+    def _bind(self, reference: str) -> Scenario:
+        match = WHOLE.fullmatch(reference)
+        name = match[1] if match else reference
+        if match is None or name not in self._known:
+            raise ValueError(f"there is no scenario {name[:60]!r}{closest(name[:60], self._known)}")
+        known = self._known[name].parameters
+        given = dict(pair.split("=", 1) for pair in match[2].split())
+        for key, value in given.items():
+            if key not in known:
+                takes = closest(key, known) if known else "; it takes none"
+                raise ValueError(f"the scenario {name!r} has no parameter {key!r}{takes}")
+            given[key] = _typed(value, known[key], key)
+        try:
+            return self._compile(name, given)
+        except SpecError as error:
+            raise ValueError(f"the scenario {name!r} cannot be with {match[2].strip()}: {error}") from None
+
+    def _compile(self, name: str, given: Mapping[str, Any]) -> Scenario:
+        place = self._places[name]
+        values = {**place.node.get("parameters", {}), **given}
+        filled = Place(place.documents, place.file, place.at, _filled(place.node, values)) if values else place
+        return _scenario(name, filled, self._lifecycle, self._errors)
 
 
 def marked(texts: object) -> str | None:
-    """The scenario that a prompt asks for by `[mock:NAME]`; `texts` is one text or a list of them."""
+    """The reference that a text asks for by `[mock:NAME key=value]`; `texts` is one text or a list of them."""
     for text in texts if isinstance(texts, list) else [texts]:
         if isinstance(text, str) and (match := MARKER.search(text)):
-            return match[1]
+            return match[1] + "".join(f" {pair}" for pair in match[2].split())
     return None
 
 
-def compile_scenarios(
-    place: Place, lifecycle: Lifecycle, errors: ErrorTable, problems: list[Problem]
-) -> dict[str, Scenario]:
-    """Read all scenarios; what is wrong is added to `problems`."""
-    found = {}
-    for name, row in place.items():
+def compile_scenarios(place: Place, lifecycle: Lifecycle, errors: ErrorTable, problems: list[Problem]) -> Scenarios:
+    """Read all scenarios (an object, or an array of them); what is wrong is added to `problems`."""
+    rows = rows_of(place)
+    for name, row in list(rows.items()):
         try:
-            found[name] = _scenario(name, row, lifecycle, errors)
+            Scenarios({name: row}, lifecycle, errors)
         except SpecError as error:
             problems.extend(error.problems)
-    return found
+            del rows[name]
+    return Scenarios(rows, lifecycle, errors)
+
+
+def rows_of(place: Place) -> dict[str, Place]:
+    """The rows of an object, or of an array of objects; a later one goes before an earlier one of the same name."""
+    tables = place.each() if isinstance(place.node, list) else [place]
+    return {name: row for table in tables for name, row in table.items()}
+
+
+def _typed(written: str, like: Any, key: str) -> Any:
+    """A parameter's value in the type of its default."""
+    if isinstance(like, str):
+        return written
+    try:
+        return int(written) if isinstance(like, int) else float(written)
+    except ValueError:
+        raise ValueError(f"the parameter {key} is a number such as {like}, not {written!r}") from None
+
+
+def _filled(node: Any, values: Mapping[str, Any]) -> Any:
+    """A node with its holes filled; a string that is exactly one hole takes the value's type."""
+    if isinstance(node, Mapping):
+        return {key: _filled(value, values) if key != "parameters" else value for key, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(item, values) for item in node]
+    if isinstance(node, str):
+        whole = HOLE.fullmatch(node)
+        if whole and whole[1] in values:
+            return values[whole[1]]
+        return HOLE.sub(lambda match: str(values.get(match[1], match[0])), node)
+    return node
 
 
 def _scenario(name: str, place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Scenario:
     node = place.node
-    path = tuple(node["timeline"]) if "timeline" in node else None
-    breaks = frozenset(node.get("breaks", ()))
-    if not MARKER.fullmatch(f"[mock:{name}]"):
+    if not WHOLE.fullmatch(name):
         raise place.error(f"a scenario's name is lower case words with hyphens, not {name!r}")
+    path = tuple(node["timeline"]) if "timeline" in node else None
     for index, state in enumerate(path or ()):
-        if state not in lifecycle.states:
-            where = place.get("timeline").item(index)
-            raise where.error(f"unknown state {state!r}{closest(state, lifecycle.states)}")
-    legal = path is None or lifecycle.legal(path)
-    if legal == ("order" in breaks):
-        said = "declares that it breaks the order and does not" if legal else "breaks the order and does not say so"
-        raise place.error(f"the timeline {said}")
-    answers = tuple(_answer(row, errors) for row in place.get("answers").each())
-    return Scenario(name, node["shows"], path, node.get("reason"), _latency(place, lifecycle), answers, breaks)
+        _known_state(place.get("timeline").item(index), state, lifecycle)
+    result = place.get("result", {})
+    scenario = Scenario(
+        name=name,
+        shows=node["shows"],
+        timeline=path,
+        reason=node.get("reason"),
+        latency=_latency(place, lifecycle),
+        answers=tuple(_answer(row, lifecycle, errors) for row in place.get("answers").each()),
+        breaks=frozenset(node.get("breaks", ())),
+        hooks=_hooks(place.get("webhooks", {}), lifecycle),
+        longer_ms=_duration(result, "longer") or 0,
+        expires_ms=_duration(result, "expires"),
+        parameters=node.get("parameters", {}),
+        evidence=node["evidence"],
+    )
+    _check_breaks(place, scenario, lifecycle)
+    return scenario
+
+
+def _check_breaks(place: Place, scenario: Scenario, lifecycle: Lifecycle) -> None:
+    """What a scenario breaks and what it says that it breaks must be the same."""
+    path, broken = scenario.timeline, set()
+    if path is not None and not lifecycle.legal(path):
+        broken.add("order")
+    for answer in scenario.answers:
+        if answer.sees:
+            broken |= {"agreement"} if answer.sees.state else set()
+            broken |= {"word"} if answer.sees.words else set()
+            broken |= {"shape"} if answer.sees.task else set()
+        retyped = any(name.lower() == "content-type" for name in answer.headers)
+        if retyped or (answer.raw and answer.raw.status < 300):
+            broken.add("shape")
+    if scenario.hooks.state:
+        broken.add("agreement")
+    for what in sorted(broken ^ scenario.breaks):
+        said = "breaks it and does not say so" if what in broken else "says that it breaks it and does not"
+        raise place.error(f"{what}: the scenario {said}")
+
+
+def _known_state(place: Place, state: str, lifecycle: Lifecycle) -> str:
+    if state not in lifecycle.states:
+        raise place.error(f"unknown state {state!r}{closest(state, lifecycle.states)}")
+    return state
 
 
 def _latency(place: Place, lifecycle: Lifecycle) -> Latency:
     rows: dict[str, tuple[int, int]] = {}
     for state, row in place.get("latency").items():
-        if state not in lifecycle.states:
-            raise row.error(f"unknown state {state!r}{closest(state, lifecycle.states)}")
-        rows[state] = span(row)
+        rows[_known_state(row, state, lifecycle)] = span(row)
     return rows
 
 
-def _answer(place: Place, errors: ErrorTable) -> Answer:
+def _duration(place: Place, name: str) -> int | None:
+    """A duration of the place in ms, if it is there."""
+    if name not in place.node:
+        return None
+    try:
+        return milliseconds(place.node[name])
+    except ValueError as error:
+        raise place.get(name).error(str(error)) from None
+
+
+def _hooks(place: Place, lifecycle: Lifecycle) -> Hooks:
+    node = place.node
+    if "state" in node:
+        _known_state(place.get("state"), node["state"], lifecycle)
+    return Hooks(node.get("copies", 1), node.get("reversed", False), node.get("state"), node.get("forged", False))
+
+
+def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
     node = place.node
     error = node.get("error")
     if error is not None and error not in errors.catalogue:
         raise place.get("error").error(f"no error {error!r} in the catalogue{closest(error, errors.catalogue)}")
+    raw = node.get("reply")
+    sees = node.get("sees")
+    if sees and "state" in sees:
+        _known_state(place.get("sees").get("state"), sees["state"], lifecycle)
     roles = [node["call"]] if isinstance(node["call"], str) else node["call"]
-    return Answer(frozenset(roles), node.get("when", "after"), node.get("times"), error, _delivery(node))
+    for role in roles:
+        if role not in ROLES:
+            raise place.get("call").error(f"no calls of the sort {role!r}{closest(str(role), ROLES)}")
+    return Answer(
+        on=frozenset(roles),
+        when=node.get("when", "after"),
+        skip=_number(place, "skip") or 0,
+        times=_number(place, "times"),
+        lasts_ms=_duration(place, "lasts"),
+        error=error,
+        raw=Raw(_number(place.get("reply"), "status") or 200, raw["type"], raw.get("text", "")) if raw else None,
+        headers={name: str(value) for name, value in node.get("headers", {}).items()},
+        delivery=_delivery(place.get("delivery", {})),
+        sees=Sees(sees.get("state"), sees.get("words", {}), sees.get("task", {})) if sees else None,
+    )
 
 
-def _delivery(node: Mapping[str, object]) -> Delivery:
-    words = node.get("delivery")
-    if not isinstance(words, Mapping):
-        return Delivery()
-    after = milliseconds(words["after"]) if "after" in words else 0
-    return Delivery(after, words.get("cut_at"), bool(words.get("never", False)))
+def _number(place: Place, name: str) -> int | None:
+    value = place.node.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise place.get(name).error(f"a whole number from 0 on is expected, got {value!r}")
+    return value
+
+
+def _delivery(place: Place) -> Delivery:
+    return Delivery(
+        after_ms=_duration(place, "after") or 0,
+        over_ms=_duration(place, "over") or 0,
+        cut_at=_number(place, "cut_at"),
+        never=bool(place.node.get("never", False)),
+    )

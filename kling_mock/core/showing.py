@@ -8,6 +8,7 @@ from typing import Any
 from kling_mock.core import entropy as ids
 from kling_mock.core.model import Task, View
 from kling_mock.core.provider import Provider
+from kling_mock.core.scenarios import Sees
 
 EXTENSIONS = {"video": "mp4", "image": "png"}
 
@@ -37,6 +38,17 @@ def speak(provider: Provider, task: Task, view: View) -> Spoken:
         media=f"{task.media}/{provider.name}/{task.id}",
     )
     return Spoken((name, value) for name, value in shown.items() if value is not None)
+
+
+def shown_as(provider: Provider, task: Task, view: View, sees: Sees | None = None) -> dict[str, Any]:
+    """The part of a scope that tells of a task: `$task`, `$state` and the view, as a scenario's call sees them."""
+    if sees is None:
+        return {"task": speak(provider, task, view), "state": view.words, "view": view}
+    if sees.state:
+        state = provider.lifecycle.states[sees.state]
+        view = View(state.name, state.words, view.changed, view.following, state.ends)
+    spoken = Spoken({**speak(provider, task, view), **sees.task})
+    return {"task": spoken, "state": {**view.words, **sees.words}, "view": view}
 
 
 def results(task: Task) -> list[dict[str, Any]]:

@@ -36,6 +36,19 @@ def compile_template(place: Place) -> Template:
     return lambda scope: place.node
 
 
+def by_variant(media: Place, variants: tuple[str, ...]) -> dict[str, Template]:
+    """A media type's body for each variant: `x-mock-body` for all, or `x-mock-bodies` by name. Raises `SpecError`."""
+    if "x-mock-body" in media.node:
+        return dict.fromkeys(variants, compile_template(media.get("x-mock-body")))
+    bodies = media.get("x-mock-bodies")
+    for name, body in bodies.items():
+        if name not in variants:
+            raise body.error(f"unknown variant {name!r}{closest(name, variants)}")
+    if missing := [name for name in variants if name not in (bodies.node or {})]:
+        raise media.error(f"needs x-mock-body, or x-mock-bodies for each variant; missing {', '.join(missing)}")
+    return {name: compile_template(body) for name, body in bodies.items()}
+
+
 def _string(place: Place) -> Template:
     try:
         compiled = compile_text(place.node)

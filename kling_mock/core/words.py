@@ -66,9 +66,21 @@ def _spots(root: Place) -> Iterator[tuple[str, Place]]:
         for method, operation in item.items():
             if method in METHODS:
                 yield "operation", operation
+                yield from _callbacks(operation)
                 for _, response in operation.get("responses").items():
                     yield "response", response
                     for _, media in response.get("content").items():
+                        yield "mediaType", media
+
+
+def _callbacks(operation: Place) -> Iterator[tuple[str, Place]]:
+    """The operations that callbacks are made of, and their bodies."""
+    for _, callback in operation.get("callbacks").items():
+        for _, item in callback.items():
+            for method, row in item.items():
+                if method in METHODS:
+                    yield "callback", row
+                    for _, media in row.get("requestBody").get("content").items():
                         yield "mediaType", media
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -14,6 +14,7 @@ from kling_mock.core.provider import Operation, Provider, Scheme, Way
 from kling_mock.core.security import shown
 from kling_mock.core.tokens import Token, count_parts, mistimed, read_token, signed_with, wrong_shape
 from kling_mock.server.clocks import Clocks
+from kling_mock.server.store import Store
 
 MOST_TOKENS = 4096
 MESSAGES = {
@@ -62,14 +63,12 @@ class _Seen(Struct):
 class Accounts:
     """The registered accounts of all providers. Registering and looking up cost O(1)."""
 
-    def __init__(self, providers: Iterable[Provider], clocks: Clocks, seed: str, auth: Auth = "registered") -> None:
+    def __init__(
+        self, providers: Iterable[Provider], store: Store, clocks: Clocks, seed: str, auth: Auth = "registered"
+    ) -> None:
         self._providers = {provider.name: provider for provider in providers}
-        self._clocks, self._seed, self._auth = clocks, seed, auth
-        self._accounts: dict[str, Account] = {}
-        self._by_credential: dict[tuple[str, str, str], str] = {}
-        self._ordinals: Counter[str] = Counter()
+        self._store, self._clocks, self._seed, self._auth = store, clocks, seed, auth
         self._tokens: OrderedDict[str, _Seen] = OrderedDict()
-        self._made = 0
         self.defaults: dict[str, Account] = {}
         for provider in self._providers.values():
             credentials = {name: row.default for name, row in provider.credentials.items()}
@@ -85,40 +84,24 @@ class Accounts:
         scenario: str | None = None,
     ) -> Account:
         account = Account(id_, provider.name, credentials, self._clocks.now(), packs, slots, scenario)
-        self._accounts[id_] = account
-        for name, value in credentials.items():
-            self._by_credential[provider.name, name, value] = id_
-        return account
+        return account if self._store.add_account(account) else self._store.account(id_) or account
 
     def register(
         self, provider: Provider, packs: tuple[Pack, ...] | None, slots: int | None, scenario: str | None
     ) -> Account:
         """A new account with fresh credentials; the provider's packs unless others are given."""
-        self._made += 1
-        source = ids.seed(self._seed, "account", self._made)
+        source = ids.seed(self._seed, "account", self._store.number("accounts"))
         id_ = f"{provider.name}-{ids.draw('{hex:12}', source, 'id')}"
         credentials = {name: ids.draw(row.new, source, name) for name, row in provider.credentials.items()}
         return self._add(provider, id_, credentials, provider.packs if packs is None else packs, slots, scenario)
 
     def get(self, id_: str) -> Account | None:
         """An account by id."""
-        return self._accounts.get(id_)
+        return self._store.account(id_)
 
     def all(self) -> list[Account]:
         """Every account, in the order of their making."""
-        return list(self._accounts.values())
-
-    def entropy(self, account: str) -> str:
-        """Fresh entropy for the account's next request: f(seed, account, ordinal)."""
-        self._ordinals[account] += 1
-        return ids.seed(self._seed, account, self._ordinals[account])
-
-    def reset(self, account: str | None) -> None:
-        """Start counting requests anew."""
-        if account is None:
-            self._ordinals.clear()
-        else:
-            self._ordinals.pop(account, None)
+        return self._store.accounts()
 
     def identify(self, provider: Provider, operation: Operation, request: Request) -> Caller:
         """Who makes this request, by the operation's security."""
@@ -154,9 +137,9 @@ class Accounts:
         return found
 
     def _static(self, provider: Provider, scheme: Scheme, way: Way, credential: str) -> Caller | None:
-        id_ = self._by_credential.get((provider.name, way.credential, credential))
-        if id_:
-            return Caller(self._accounts[id_], claimed=id_)
+        account = self._store.owner(provider.name, way.credential, credential)
+        if account:
+            return Caller(account, claimed=account.id)
         if way.pattern and not way.pattern.search(credential):
             return None
         could_be_token = any(other.jwt for other in scheme.ways) and count_parts(credential) == 3
@@ -167,11 +150,11 @@ class Accounts:
 
     def _welcome(self, provider: Provider, name: str, value: str) -> Caller:
         """Under --auth any, whoever shows a well-formed credential has the account of that credential."""
-        id_ = self._by_credential.get((provider.name, name, value))
-        if id_ is None:
+        account = self._store.owner(provider.name, name, value)
+        if account is None:
             id_ = f"{provider.name}-{ids.seed(name, value)[:12]}"
-            self._add(provider, id_, {name: value}, provider.packs)
-        return Caller(self._accounts[id_], claimed=id_)
+            account = self._add(provider, id_, {name: value}, provider.packs)
+        return Caller(account, claimed=account.id)
 
     def _by_jwt(self, provider: Provider, scheme: Scheme, way: Way, credential: str) -> Caller | None:
         assert way.jwt is not None
@@ -182,13 +165,13 @@ class Accounts:
         if reason := wrong_shape(token, way.jwt):
             return _refused(scheme, reason)
         issuer = str(token.claims["iss"]) if "iss" in token.claims else ""
-        id_ = self._by_credential.get((provider.name, way.jwt.issuer, issuer))
-        if id_ is None:
+        account = self._store.owner(provider.name, way.jwt.issuer, issuer)
+        if account is None:
             if self._auth == "registered":
                 return _refused(scheme, "unknown", claims=token.claims)
-            id_ = self._welcome(provider, way.jwt.issuer, issuer).claimed
-        assert id_ is not None
-        account = self._accounts[id_]
+            account = self._welcome(provider, way.jwt.issuer, issuer).account
+        assert account is not None
+        id_ = account.id
         secret = account.credentials.get(way.jwt.secret)
         if secret is not None and self._auth == "registered" and seen.verified_with != secret:
             if not signed_with(token, secret):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import Lock
 
 from kling_mock.core.clock import IDENTITY, Line, paced, start, virtual
+from kling_mock.server.store import Store
 
 Change = Callable[[Line, int], Line]
 
@@ -17,52 +17,51 @@ def wall_ms() -> int:
 
 
 class Clocks:
-    """Virtual time per account. The wall may step back; virtual time does not."""
+    """Virtual time per account, over the lines that the store keeps. The wall may step back; virtual time does not."""
 
-    def __init__(self, at: int | None = None, speed: float = 1.0, wall: Callable[[], int] = wall_ms) -> None:
-        self._wall, self._last, self._lock = wall, 0, Lock()
+    def __init__(
+        self, store: Store, at: int | None = None, speed: float = 1.0, wall: Callable[[], int] = wall_ms
+    ) -> None:
+        self._store, self._wall, self._last = store, wall, 0
         first = self.wall()
-        self._base = start(first, at)
-        if speed != 1.0 and at is None:
-            self._base = self._base.run(first, speed)
-        self._own: dict[str, Line] = {}
+        base = start(first, at)
+        # A store that was used before goes on in its own time.
+        self.fresh = store.turn(None, None, base.run(first, speed) if speed != 1.0 and at is None else base)
 
     def wall(self) -> int:
         """The wall time, never less than it was before."""
         self._last = max(self._last, self._wall())
         return self._last
 
+    def base(self) -> Line:
+        """The line of the base clock."""
+        return self._store.line(None) or IDENTITY
+
     def line(self, account: str) -> Line:
         """The account's own line over the base."""
-        return self._own.get(account, IDENTITY)
+        return self._store.line(account) or IDENTITY
 
     def now(self, account: str | None = None) -> int:
         """Virtual time of an account, or of the base."""
         own = IDENTITY if account is None else self.line(account)
-        return virtual(self._base, own, self.wall())
+        return virtual(self.base(), own, self.wall())
 
     def paced(self, account: str, since: int, until: int) -> int:
         """See `core.clock.paced`."""
-        return paced(self._base, self.line(account), since, until)
+        return paced(self.base(), self.line(account), since, until)
 
     def change(self, account: str | None, change: Change) -> None:
-        """Replace a line by what `change(line, its source time)` makes of it."""
-        with self._lock:
-            wall = self.wall()
+        """Replace a line by what `change(line, its source time)` makes of it; again, if another process came first."""
+        changed = False
+        while not changed:
+            wall, old = self.wall(), self._store.line(account)
             if account is None:
-                self._base = change(self._base, wall)
+                changed = self._store.turn(None, old, change(old or IDENTITY, wall))
             else:
-                own = self._own.get(account) or IDENTITY
-                changed = change(own, self._base.at(wall))
-                self._own[account] = changed.stamped(wall, len(own.pieces))
+                own = old or IDENTITY
+                new = change(own, self.base().at(wall)).stamped(wall, len(own.pieces))
+                changed = self._store.turn(account, old, new)
 
     def speed(self, account: str | None) -> float:
         """How fast a clock runs against its source; 0 is frozen."""
-        return self._base.speed if account is None else self.line(account).speed
-
-    def reset(self, account: str | None) -> None:
-        """Give one account the base's time again, or all of them. The base goes on: time never goes back."""
-        if account is None:
-            self._own.clear()
-        else:
-            self._own.pop(account, None)
+        return self.base().speed if account is None else self.line(account).speed

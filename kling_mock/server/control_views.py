@@ -126,7 +126,7 @@ def judged(mock: Mock, given: Given) -> Response:
 def journal(mock: Mock, given: Given) -> Response:
     """GET /_mock/journal"""
     account, provider = _filters(mock, given)
-    return reply({"exchanges": list(mock.journal.read(account, provider))})
+    return reply({"exchanges": list(mock.exchanges(account, provider))})
 
 
 def reset(mock: Mock, given: Given) -> Response:
@@ -199,11 +199,7 @@ def tasks(mock: Mock, given: Given) -> Response:
     account, provider = _filters(mock, given)
     state = given.query.get("state")
     _check_state(mock, state, [provider] if provider else mock.providers)
-    rows = [
-        _row(mock, task)
-        for task in mock.store.tasks()
-        if account in (None, task.account) and provider in (None, task.provider)
-    ]
+    rows = [_row(mock, task) for task in mock.store.tasks(account, provider)]
     return reply({"tasks": [row for row in rows if state in (None, row["state"])]})
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from kling_mock.core.calls import lightened
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.model import Reply, Request, Violation
+from kling_mock.core.model import NOW, Exchange, Reply, Request, Violation
 
 HEADERS = frozenset(
     {"accept", "cache-control", "content-length", "content-type", "host", "idempotency-key", "prefer", "user-agent"}
@@ -19,20 +19,6 @@ HEADERS = frozenset(
 SECRET = re.compile(r"eyJ[\w-]{5,}\.[\w-]*\.[\w-]*|\bsk-[\w-]{8,}|(?i:\bbearer\s+[\w.~+/-]{8,}=*)")
 DENSE = re.compile(r"[A-Za-z0-9+/=_~-]{101,}")
 CLAIMS = ("iss", "iat", "nbf", "exp")
-MOST = 10_000
-
-
-class Exchange(Struct, frozen=True):
-    """One request and its reply. `at` is the account's virtual time in ms."""
-
-    at: int
-    provider: str
-    account: str | None
-    operation: str | None
-    task: str | None
-    request: Mapping[str, Any]
-    reply: Mapping[str, Any]
-    violations: tuple[Violation, ...]
 
 
 def hidden(value: Any) -> Any:
@@ -51,65 +37,50 @@ def _counted(match: re.Match[str]) -> str:
     return f"<{len(match[0])} characters>"
 
 
-class Journal:
-    """The newest exchanges; adding one costs O(1), beside O(size of its documents)."""
-
-    def __init__(self, most: int = MOST) -> None:
-        self._exchanges: deque[Exchange] = deque(maxlen=most)
-
-    def add(
-        self,
-        at: int,
-        provider: str,
-        account: str | None,
-        operation: str | None,
-        task: str | None,
-        request: Request,
-        document: Any,
-        claims: Mapping[str, object] | None,
-        reply: Reply,
-        violations: tuple[Violation, ...],
-    ) -> None:
-        """Write down one exchange."""
-        asked: dict[str, Any] = {
-            "method": request.method,
-            "path": request.path,
-            "query": request.query,
-            "headers": {name: value for name, value in request.headers.items() if name in HEADERS},
-            "body": hidden(document) if len(request.body) > 1024 else document,
-        }
-        if claims is not None:
-            asked["token"] = {name: claims[name] for name in CLAIMS if isinstance(claims.get(name), str | int)}
-        answered = {"status": reply.status, "headers": reply.headers, "body": reply.body, "delivery": reply.delivery}
-        self._exchanges.append(Exchange(at, provider, account, operation, task, asked, answered, violations))
-
-    def read(self, account: str | None = None, provider: str | None = None) -> Iterator[dict[str, Any]]:
-        """Exchanges as JSON documents, oldest first."""
-        for row in list(self._exchanges):
-            if account in (None, row.account) and provider in (None, row.provider):
-                yield _written(row)
-
-    def reset(self, account: str | None) -> None:
-        """Forget one account's exchanges, or all."""
-        kept = [] if account is None else [row for row in self._exchanges if row.account != account]
-        self._exchanges = deque(kept, maxlen=self._exchanges.maxlen)
+def asked(request: Request, document: Any, claims: Mapping[str, object] | None) -> dict[str, Any]:
+    """A request as the journal keeps it: no credential, of a token its claims, of headers those that matter."""
+    row: dict[str, Any] = {
+        "method": request.method,
+        "path": request.path,
+        "query": request.query,
+        "headers": {name: value for name, value in request.headers.items() if name in HEADERS},
+        "body": hidden(document) if len(request.body) > 1024 else document,
+    }
+    if claims is not None:
+        row["token"] = {name: claims[name] for name in CLAIMS if isinstance(claims.get(name), str | int)}
+    return row
 
 
-def _written(row: Exchange) -> dict[str, Any]:
-    delivery = row.reply["delivery"]
-    late = {"after_ms": delivery.after_ms, "cut_at": delivery.cut_at, "never": delivery.never}
-    reply = {"status": row.reply["status"], "headers": dict(row.reply["headers"]), "body": row.reply["body"]}
-    if any(late.values()) or delivery.cut_at == 0:
-        reply["delivery"] = late
+def answered(reply: Reply) -> dict[str, Any]:
+    """A reply as the journal keeps it; how it was delivered only where that was not whole and at once."""
+    row: dict[str, Any] = {"status": reply.status, "headers": dict(reply.headers), "body": reply.body}
+    if reply.raw is not None:
+        row |= {"status": reply.raw.status, "body": reply.raw.text}
+    if reply.delivery != NOW:
+        row["delivery"] = to_builtins(reply.delivery)
+    return row
+
+
+def written(row: Exchange) -> Exchange:
+    """An exchange as it may be shown and stored: what is shaped like a credential or a file is replaced."""
+    violations = tuple(Violation(**hidden(listed(violation))) for violation in row.violations)
+    return replace(row, request=hidden(row.request), reply=hidden(row.reply), violations=violations)
+
+
+def shown(row: Exchange) -> dict[str, Any]:
+    """An exchange as JSON."""
     return {
         "at": row.at,
+        "ordinal": row.ordinal,
         "provider": row.provider,
         "account": row.account,
         "operation": row.operation,
         "task": row.task,
-        "request": hidden(row.request),
-        "reply": hidden(reply),
-        "violations": [hidden(listed(violation)) for violation in row.violations],
+        "request": row.request,
+        "reply": row.reply,
+        "violations": [listed(violation) for violation in row.violations],
+        "billed": None if row.billed is None else {"amount": str(row.billed), "unit": row.unit},
+        "lost": row.lost,
     }
 
 

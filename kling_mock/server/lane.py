@@ -35,6 +35,7 @@ TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\
 CONTROL_BYTES = 2 * 1024 * 1024
 UPGRADE = re.compile(rb"\r\n(upgrade|http2-settings) *:", re.IGNORECASE)
 MEASURED_AT_ONCE = 2
+PARTS = 20
 TRANSPORT = "kling_mock.transport"
 
 
@@ -134,12 +135,23 @@ class Lane:
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in wire.headers.items()]
         body = b"" if scope["method"] == "HEAD" else wire.body
         await send({"type": "http.response.start", "status": wire.status, "headers": headers})
+        if delivery.over_ms:
+            await _trickle(body if delivery.cut_at is None else body[: delivery.cut_at], delivery.over_ms / 1000, send)
+            body = b""
         if delivery.cut_at is None:
             await send({"type": "http.response.body", "body": body})
             return
         await send({"type": "http.response.body", "body": body[: delivery.cut_at], "more_body": True})
         abort(scope)
         await _end(receive)
+
+
+async def _trickle(body: bytes, seconds: float, send: Send) -> None:
+    """Send a body in small parts, spread over some seconds."""
+    step = max(1, len(body) // PARTS)
+    for at in range(0, len(body), step):
+        await send({"type": "http.response.body", "body": body[at : at + step], "more_body": True})
+        await asyncio.sleep(seconds * step / len(body))
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -6,7 +6,7 @@ goes back, so what is folded stays folded.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from decimal import Decimal
 from heapq import heappop, heappush
@@ -18,10 +18,10 @@ ZERO = Decimal(0)
 
 
 class Ledger:
-    """Dated lines of one account. All times are the account's virtual ms."""
+    """Dated lines of one account, of which the newest `most` are kept for show. Times are the account's virtual ms."""
 
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
+    def __init__(self, most: int = 10_000) -> None:
+        self._past: deque[Entry] = deque(maxlen=most)
         self._waiting: list[tuple[int, int, Entry]] = []
         self._withdrawn: set[int] = set()
         self._order = count()
@@ -50,7 +50,7 @@ class Ledger:
                 self._count(entry)
 
     def _count(self, entry: Entry) -> None:
-        self.entries.append(entry)
+        self._past.append(entry)
         if entry.of == "slots":
             self._slots += entry.amount
         elif entry.of == "reserve":
@@ -59,6 +59,11 @@ class Ledger:
             self._reserved[entry.pack] -= entry.amount
             if entry.of == "settle":
                 self._spent[entry.pack] += entry.amount
+
+    def lines(self) -> list[Entry]:
+        """The newest lines that were counted, then those to come. O(n log n) in them."""
+        due = sorted((at, order, entry) for at, order, entry in self._waiting if order not in self._withdrawn)
+        return [*self._past, *(entry for _, _, entry in due)]
 
     def balances(self, packs: Iterable[Pack], now: int) -> tuple[Balance, ...]:
         """What each pack holds at `now`."""

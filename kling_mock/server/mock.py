@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote as percent
 
 import msgspec
@@ -18,16 +19,28 @@ from msgspec.structs import replace
 from kling_mock.core import entropy as ids
 from kling_mock.core.calls import Call, images
 from kling_mock.core.deciding import decide
-from kling_mock.core.judging import Facts, judge, reads
-from kling_mock.core.model import NOW, Decision, Reply, Request, Violation, Wire
+from kling_mock.core.judging import Facts, Judgement, judge, reads
+from kling_mock.core.model import (
+    NOW,
+    Decision,
+    Exchange,
+    Found,
+    PutTask,
+    Record,
+    Reply,
+    Request,
+    Violation,
+    Wire,
+)
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.server.accounts import Accounts, Auth, Caller
 from kling_mock.server.bodies import decode
 from kling_mock.server.clocks import Clocks, wall_ms
-from kling_mock.server.journal import Journal, hidden, listed
+from kling_mock.server.journal import answered, asked, hidden, listed, shown
+from kling_mock.server.memory import MemoryStore
 from kling_mock.server.routing import Router
-from kling_mock.server.store import MemoryStore
+from kling_mock.server.store import Store
 
 log = logging.getLogger("kling_mock")
 MEDIA = "/_mock/media"
@@ -60,14 +73,17 @@ class Mock:
     """The providers of one server with their state."""
 
     def __init__(
-        self, providers: Iterable[Provider], options: Options | None = None, wall: Callable[[], int] = wall_ms
+        self,
+        providers: Iterable[Provider],
+        options: Options | None = None,
+        wall: Callable[[], int] = wall_ms,
+        store: Store | None = None,
     ) -> None:
         self.options = options or Options()
         self.providers = {provider.name: provider for provider in providers}
-        self.clocks = Clocks(self.options.at, self.options.speed, wall)
-        self.accounts = Accounts(self.providers.values(), self.clocks, self.options.seed, self.options.auth)
-        self.store = MemoryStore()
-        self.journal = Journal()
+        self.store = store or MemoryStore()
+        self.clocks = Clocks(self.store, self.options.at, self.options.speed, wall)
+        self.accounts = Accounts(self.providers.values(), self.store, self.clocks, self.options.seed, self.options.auth)
         self._check_options()
         self.router = Router(self.providers, self.options.mounts)
 
@@ -124,8 +140,6 @@ class Mock:
     def _preferences(self, provider: Provider, caller: Caller) -> dict[str, str]:
         """The server's and the account's choices of variant, latency and scenario."""
         chosen = {"variant": self.options.variants.get(provider.name), "latency": self.options.latency}
-        if caller.account:
-            chosen["scenario"] = caller.account.scenario
         return {name: value for name, value in chosen.items() if value}
 
     def measure(self, prepared: Prepared) -> Facts:
@@ -154,31 +168,26 @@ class Mock:
         call, caller = prepared.call, prepared.caller
         account = call.account.id if call.account else (caller.claimed or call.provider.name)
         judgement = judge(call, facts)
-        entropy = self.accounts.entropy(account)
-        with self.store.transaction():
-            wanted = reads(judgement)
-            now = self.clocks.now(account)
-            found = self.store.fetch(wanted, call.provider.name, call.account, now)
-            if call.anonymous and (task := next(iter(found.tasks.values()), None)):
-                now = self.clocks.now(task.account)
-            decision = decide(judgement, found, now, entropy, self._base(call.request) + MEDIA)
-            self.store.apply(call.provider.name, decision.effects)
-        violations = (*judgement.violations, *decision.violations)
-        reply = replace(decision.reply, headers={**decision.reply.headers, **self._notes(call, decision, violations)})
-        self.journal.add(
-            now,
-            call.provider.name,
-            account if call.account or caller.claimed else None,
-            call.operation.id if call.operation else None,
-            decision.task,
-            call.request,
-            call.document,
-            caller.claims,
-            reply,
-            violations,
-        )
-        self._tell(call, reply, violations)
-        return wire(reply)
+        request = asked(call.request, call.document, caller.claims)
+        media = self._base(call.request) + MEDIA
+
+        def step(found: Found) -> Decision:
+            decision = decide(judgement, found, ids.seed(self.options.seed, account, found.ordinal), media)
+            violations = (*judgement.violations, *decision.violations)
+            notes = self._notes(call, decision, violations)
+            reply = replace(decision.reply, headers={**decision.reply.headers, **notes})
+            named = account if call.account or caller.claimed else None
+            record = Record(_exchange(judgement, found, decision, named, request, reply, violations))
+            return replace(decision, reply=reply, effects=(*decision.effects, record), violations=violations)
+
+        wall = self.clocks.wall()
+        decision = self.store.decide(reads(judgement), call.provider.name, call.account, account, wall, step)
+        self._tell(call, decision.reply, decision.violations)
+        return wire(decision.reply)
+
+    def exchanges(self, account: str | None = None, provider: str | None = None) -> Iterator[dict[str, Any]]:
+        """The journal as JSON documents, oldest first."""
+        return map(shown, self.store.exchanges(account, provider))
 
     def failure(self, request: Request) -> Wire:
         """The reply when the mock itself failed: the provider's own 500, and the log says why."""
@@ -223,6 +232,35 @@ class Mock:
             log.info("  %s %s: %s [%s]", told["severity"], told["pointer"], told["message"], told["rule"])
 
 
+def _exchange(
+    judgement: Judgement,
+    found: Found,
+    decision: Decision,
+    account: str | None,
+    request: Mapping[str, object],
+    reply: Reply,
+    violations: tuple[Violation, ...],
+) -> Exchange:
+    call, made = judgement.call, next((e.task for e in decision.effects if isinstance(e, PutTask)), None)
+    created = made if call.operation and call.operation.role == "create" else None
+    return Exchange(
+        at=found.now,
+        ordinal=found.ordinal,
+        provider=call.provider.name,
+        account=account,
+        operation=call.operation.id if call.operation else None,
+        role=call.operation.role if call.operation else None,
+        task=decision.task,
+        request=request,
+        reply=answered(reply),
+        violations=violations,
+        billed=created.price if created else None,
+        unit=judgement.quote.unit if created and judgement.quote else None,
+        lost=decision.lost,
+        fingerprint=judgement.fingerprint or None,
+    )
+
+
 def header_value(violations: tuple[Violation, ...], limit: int = 4096) -> str:
     """Violations as the JSON array of `X-Mock-Violations`: ASCII, at most `limit` bytes, then how many more.
 
@@ -243,6 +281,10 @@ def header_value(violations: tuple[Violation, ...], limit: int = 4096) -> str:
 
 def wire(reply: Reply) -> Wire:
     """A reply as bytes."""
+    if reply.raw is not None:
+        text = reply.raw.text.encode()
+        plain = {"Content-Type": reply.raw.content_type, "Content-Length": str(len(text)), **reply.headers}
+        return Wire(reply.raw.status, plain, text, reply.delivery)
     try:
         body = msgspec.json.encode(reply.body)
     except UnicodeEncodeError:

@@ -17,7 +17,7 @@ from kling_mock.core.courses import force
 from kling_mock.core.durations import instant, milliseconds
 from kling_mock.core.expressions import FILTERS
 from kling_mock.core.lifecycle import observe
-from kling_mock.core.model import Account, Found, Pack, Reads, Task, View
+from kling_mock.core.model import Account, Decision, Found, Pack, Reads, Reply, Task, View
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.server.mock import Mock
@@ -82,9 +82,7 @@ def view(mock: Mock, found: Task) -> View:
 
 def holdings(mock: Mock, owner: Account) -> Found:
     """What an account's packs hold and how many slots are open, now."""
-    with mock.store.transaction():
-        now = mock.clocks.now(owner.id)
-        return mock.store.fetch(Reads(balances=True), owner.provider, owner, now)
+    return mock.store.fetch(Reads(balances=True), owner.provider, owner, mock.clocks.wall())
 
 
 def environment(mock: Mock, owner: Account, url: str) -> dict[str, str]:
@@ -112,8 +110,7 @@ def register(
         near = closest(cut(scenario), chosen.scenarios)
         raise Refused("value", f"{name} has no scenario {cut(scenario)!r}{near}", "/scenario")
     bought = None if packs is None else _packs(chosen, packs)
-    with mock.store.transaction():
-        return mock.accounts.register(chosen, bought, slots, scenario)
+    return mock.accounts.register(chosen, bought, slots, scenario)
 
 
 def _packs(chosen: Provider, rows: Iterable[Mapping[str, Any]]) -> tuple[Pack, ...]:
@@ -144,32 +141,30 @@ def _known_packs(chosen: Provider) -> Iterable[Pack]:
 
 def force_state(mock: Mock, id_: str, state: str, reason: str | None = None, jump: bool = False) -> Task:
     """Put a task into a state now: by the shortest legal way, or by a `jump` that breaks the order."""
-    with mock.store.transaction():
-        found = task(mock, id_)
-        served = mock.providers[found.provider]
-        states = served.lifecycle.states
-        if state not in states:
-            raise Refused("value", f"there is no state {cut(state)!r}{closest(cut(state), states)}", "/state")
-        if reason is not None and states[state].ends != "failure":
-            raise Refused("value", f"a task that is {state!r} has no reason to fail", "/reason")
+    served = mock.providers[task(mock, id_).provider]
+    states = served.lifecycle.states
+    if state not in states:
+        raise Refused("value", f"there is no state {cut(state)!r}{closest(cut(state), states)}", "/state")
+    if reason is not None and states[state].ends != "failure":
+        raise Refused("value", f"a task that is {state!r} has no reason to fail", "/reason")
+
+    def step(found: Found) -> Decision:
+        if id_ not in found.tasks:
+            raise Refused("missing", f"there is no task {cut(id_)!r}")
         try:
-            effects = force(served, found, state, reason, mock.clocks.now(found.account), jump)
+            return Decision(Reply(200, None), force(served, found.tasks[id_], state, reason, found.now, jump))
         except ValueError as error:
             raise Refused("conflict", f'{error}; "break": true jumps there all the same', "/state") from None
-        mock.store.apply(served.name, effects)
-        return task(mock, id_)
+
+    mock.store.decide(Reads((id_,)), served.name, None, None, mock.clocks.wall(), step)
+    return task(mock, id_)
 
 
 def reset(mock: Mock, owner: str | None = None) -> int:
-    """Forget the tasks, ledger, exchanges and counters of one account, or all; gives how many tasks there were."""
+    """Forget what an account did (tasks, ledger, exchanges, webhooks), or all did; gives how many tasks there were."""
     if owner is not None:
         account(mock, owner, "/account")
-    with mock.store.transaction():
-        forgotten = sum(1 for found in mock.store.tasks() if owner in (None, found.account))
-        mock.store.reset(owner)
-        mock.journal.reset(owner)
-        mock.accounts.reset(owner)
-    return forgotten
+    return mock.store.reset(owner)
 
 
 # Time
@@ -201,11 +196,10 @@ def run(mock: Mock, speed: float, owner: str | None = None) -> Clock:
 
 
 def _turn(mock: Mock, owner: str | None, change: Callable[[Line, int], Line]) -> Clock:
-    """Change a clock while no call is being decided, so that no call sees two times."""
-    with mock.store.transaction():
-        clock(mock, owner, "/account")
-        mock.clocks.change(owner, change)
-        return clock(mock, owner)
+    """Change a clock; every call sees the time before or after it."""
+    clock(mock, owner, "/account")
+    mock.clocks.change(owner, change)
+    return clock(mock, owner)
 
 
 def _jumped(line: Line, source: int, to: int, pointer: str) -> Line:

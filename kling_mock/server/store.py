@@ -1,138 +1,136 @@
-"""Where tasks and ledgers live: a dictionary, behind one lock that is held for microseconds.
+"""What the mock needs of a store, and how one is opened by its URL.
 
-| operation          | cost as tasks grow                            |
-|--------------------|-----------------------------------------------|
-| task by id, alias  | O(1)                                          |
-| page of a kind     | O(page), from the newest                      |
-| create             | O(log n) in the account's lines not yet due   |
-| balances, slots    | O(1) beside the lines that have come due      |
+A store holds all that outlives a call: tasks, accounts, ledgers, the journal, clocks, counters and the outbox. There
+are two, `memory://` and `sqlite:///FILE`, and one suite of tests for both. Nothing here assumes a single process; the
+only code of ours that runs inside a transaction is the `step` of `decide`, which is pure and may be run again.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from threading import RLock
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from kling_mock.core.model import Account, Append, Count, Effect, Found, PutTask, Reads, Task, Withdraw
-from kling_mock.server.ledger import Ledger
+from msgspec import Struct
+
+from kling_mock.core.clock import Line
+from kling_mock.core.model import Account, Decision, Entry, Exchange, Found, Reads, Task, Webhook
+
+Step = Callable[[Found], Decision]
+
+
+class Retention(Struct, frozen=True):
+    """How much is kept. What is forgotten takes no money with it: its lines are in the ledger's totals.
+
+    Counts are of the whole store, `entries` per account. `age_ms` is virtual time since a task's create.
+    """
+
+    tasks: int = 100_000
+    exchanges: int = 10_000
+    entries: int = 10_000
+    webhooks: int = 10_000
+    age_ms: int | None = None
+
+
+class StoreError(Exception):
+    """A store that cannot be used: the file, what is wrong with it, and what to do."""
+
+
+class Lease(Struct, frozen=True):
+    """A webhook whose delivery this process has taken on, and the virtual time of its account."""
+
+    webhook: Webhook
+    now: int
 
 
 class Store(Protocol):
-    """What the mock needs of a store. `transaction` must exclude every other one of the same account."""
+    """All methods may be called from any thread. `wall` is wall time in ms; everything else is virtual."""
 
-    def transaction(self) -> RLock:
-        """A context within which fetch, decide and apply are one step."""
+    def decide(
+        self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: int, step: Step
+    ) -> Decision:
+        """One short transaction: fetch what `reads` names, let `step` decide, carry out its effects.
 
-    def fetch(self, reads: Reads, provider: str, account: Account | None, now: int) -> Found:
-        """All that `reads` names, as the account (None: anybody) may see it at `now`."""
+        The account (None: anybody) sees its own tasks; `Found.now` is its virtual time, or that of the task's account
+        for a call without one. The request is numbered under the account or under `claimed` (None: not at all).
+        """
 
-    def apply(self, provider: str, effects: tuple[Effect, ...]) -> None:
-        """Carry out a decision's effects."""
+    def fetch(self, reads: Reads, provider: str, account: Account | None, wall: int) -> Found:
+        """What `reads` names, to look at only."""
 
-    def task(self, provider: str, id_: str) -> Task | None:
-        """A task by id, whoever's it is."""
-
-    def tasks(self) -> Iterator[Task]:
-        """Every task, oldest first."""
-
-    def reset(self, account: str | None) -> None:
-        """Forget one account's tasks, lines and counters, or everybody's."""
-
-
-class MemoryStore:
-    """A `Store` in this process's memory."""
-
-    def __init__(self) -> None:
-        self._lock = RLock()
-        self._tasks: dict[tuple[str, str], Task] = {}
-        self._aliases: dict[tuple[str, str], tuple[str, str]] = {}
-        self._pages: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-        self._ledgers: dict[str, Ledger] = defaultdict(Ledger)
-        self._counters: Counter[tuple[str, str]] = Counter()
-
-    def transaction(self) -> RLock:
-        """The one lock."""
-        return self._lock
-
-    def fetch(self, reads: Reads, provider: str, account: Account | None, now: int) -> Found:
-        """All that `reads` names, as the account may see it."""
-        owner = account.id if account else None
-        tasks = {id_: task for id_ in reads.tasks if (task := self._visible(provider, id_, owner))}
-        ledger = self._ledgers[owner] if reads.balances and owner else None
-        return Found(
-            tasks=tasks,
-            alias=self._by_alias(owner, reads.alias) if owner and reads.alias else None,
-            page=self._page(owner, reads) if owner else (),
-            balances=ledger.balances(account.packs, now) if ledger and account else (),
-            open_slots=ledger.open_slots(now) if ledger else 0,
-            counter=self._counters[owner or "", reads.counter] if reads.counter else 0,
-        )
-
-    def _visible(self, provider: str, id_: str, owner: str | None) -> Task | None:
-        task = self._tasks.get((provider, id_))
-        return task if task and owner in (None, task.account) else None
-
-    def _by_alias(self, owner: str, alias: str) -> Task | None:
-        key = self._aliases.get((owner, alias))
-        return self._tasks.get(key) if key else None
-
-    def _page(self, owner: str, reads: Reads) -> tuple[Task, ...]:
-        if reads.page is None:
-            return ()
-        ids = self._pages.get((owner, reads.page.kind), [])
-        end = len(ids) - (reads.page.number - 1) * reads.page.size
-        if end <= 0:
-            return ()
-        return tuple(self._tasks[key] for key in reversed(ids[max(0, end - reads.page.size) : end]))
-
-    def apply(self, provider: str, effects: tuple[Effect, ...]) -> None:
-        """Carry out a decision's effects."""
-        for effect in effects:
-            match effect:
-                case PutTask(task):
-                    self._put(provider, task)
-                case Append(entries):
-                    for entry in entries:
-                        self._ledgers[entry.account].append((entry,))
-                case Withdraw(account, id_, now):
-                    self._ledgers[account].withdraw(id_, now)
-                case Count(account, name):
-                    self._counters[account, name] += 1
-
-    def _put(self, provider: str, task: Task) -> None:
-        key = (provider, task.id)
-        if key not in self._tasks:
-            self._pages[task.account, task.kind].append(key)
-            if task.alias:
-                self._aliases[task.account, task.alias] = key
-        self._tasks[key] = task
+    def number(self, name: str) -> int:
+        """The next number of a sequence, from 1; nobody else gets the same."""
 
     def task(self, provider: str, id_: str) -> Task | None:
         """A task by id, whoever's it is."""
-        return self._tasks.get((provider, id_))
 
-    def tasks(self) -> Iterator[Task]:
-        """Every task, oldest first."""
-        with self._lock:
-            tasks = list(self._tasks.values())
-        yield from tasks
+    def tasks(self, account: str | None = None, provider: str | None = None) -> Iterator[Task]:
+        """Tasks, oldest first."""
 
-    def ledger(self, account: str) -> Ledger:
-        """The account's ledger."""
-        return self._ledgers[account]
+    def add_account(self, account: Account) -> bool:
+        """Keep a new account; False if there is one of that id already."""
 
-    def reset(self, account: str | None) -> None:
-        """Forget one account's tasks, lines and counters, or everybody's."""
-        with self._lock:
-            mine = {key for key, task in self._tasks.items() if account in (None, task.account)}
-            self._tasks = {key: task for key, task in self._tasks.items() if key not in mine}
-            self._aliases = {alias: key for alias, key in self._aliases.items() if key not in mine}
-            for table in (self._pages, self._counters):
-                for key in [key for key in table if account in (None, key[0])]:
-                    del table[key]
-            if account is None:
-                self._ledgers.clear()
-            else:
-                self._ledgers.pop(account, None)
+    def change_account(self, old: Account, new: Account) -> bool:
+        """Replace an account (its credentials stay), if it still is `old`."""
+
+    def account(self, id_: str) -> Account | None:
+        """An account by id."""
+
+    def owner(self, provider: str, credential: str, value: str) -> Account | None:
+        """The account that a credential belongs to."""
+
+    def accounts(self) -> list[Account]:
+        """Every account, in the order of their making."""
+
+    def line(self, account: str | None) -> Line | None:
+        """The clock of an account, or (None) the base clock; None if it was never set."""
+
+    def turn(self, account: str | None, old: Line | None, new: Line) -> bool:
+        """Replace a clock, if it still is `old`."""
+
+    def exchanges(self, account: str | None = None, provider: str | None = None) -> Iterator[Exchange]:
+        """The journal, oldest first, without secrets and long texts."""
+
+    def lose(self, account: str | None, ordinal: int) -> None:
+        """Write down that the answer to a request did not reach its client."""
+
+    def entries(self, account: str) -> list[Entry]:
+        """The newest lines of an account's ledger, oldest first, those to come included."""
+
+    def webhooks(self, account: str | None = None) -> Iterator[Webhook]:
+        """The outbox, in the order in which rows are due."""
+
+    def lease(self, wall: int, until: int, most: int) -> list[Lease]:
+        """Take on what is due and nobody else's; until the wall time `until` no other process gets it."""
+
+    def settle_webhook(self, webhook: Webhook) -> None:
+        """Write a row back after an attempt, and end its lease."""
+
+    def replay(self, id_: str, copy: int = 0) -> Webhook | None:
+        """Make a row due at once, with its id and its attempts; None if there is none."""
+
+    def waiting(self) -> int:
+        """How many rows of the outbox have not been settled."""
+
+    def reset(self, account: str | None) -> int:
+        """Forget the tasks, lines, exchanges, counters and webhooks of one account, or of all; gives how many tasks."""
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
+def open_store(url: str, retention: Retention | None = None) -> Store:
+    """The store of a URL: `memory://`, or `sqlite:///FILE` (relative; four slashes for an absolute path).
+
+    Raises `StoreError` for any other URL and for a file that cannot be used.
+    """
+    kept = retention or Retention()
+    if url == "memory://":
+        from kling_mock.server.memory import MemoryStore
+
+        return MemoryStore(kept)
+    scheme, _, path = url.partition(":///")
+    if scheme == "sqlite" and path:
+        from kling_mock.server.sqlite import SqliteStore
+
+        return SqliteStore(path, kept)
+    raise StoreError(f"there is no store {url[:100]!r}; memory:// and sqlite:///FILE are known")

@@ -415,8 +415,8 @@ def test_nothing_that_is_sent_breaks_the_mock(
     assert note.isascii()
     assert len(note) <= 4096
     assert isinstance(json.loads(note), list)
-    assert len(list(toys.mock.journal.read())) == 1
-    toys.mock.journal.reset(None)
+    assert len(list(toys.mock.exchanges())) == 1
+    toys.mock.store.reset(None)
 
 
 # Beside the others
@@ -440,7 +440,7 @@ def test_the_same_calls_give_the_same_bytes(toymaker: Provider, make_mock: Calla
         mock = make_mock(toymaker, seed=seed)
         headers = {"x-toy-key": "toy-mock-key-that-opens-nothing", "content-type": "application/json"}
         bodies = [mock.answer(Request("POST", "/workshop/orders", "", headers, b'{"toy":"bear"}')).body for _ in "ab"]
-        return bodies, list(mock.journal.read())
+        return bodies, list(mock.exchanges())
 
     assert run("one") == run("one")
     assert run("one")[0] != run("two")[0]
@@ -450,7 +450,7 @@ def test_the_same_calls_give_the_same_bytes(toymaker: Provider, make_mock: Calla
 def test_the_journal_holds_no_key(toys: Client) -> None:
     """What was asked and answered is written down without the credential."""
     order(toys)
-    [exchange] = toys.mock.journal.read()
+    [exchange] = toys.mock.exchanges()
     assert exchange["account"] == "toymaker-default"
     assert exchange["operation"] == "orderToy"
     assert "toy-mock-key" not in str(exchange)

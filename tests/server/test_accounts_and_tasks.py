@@ -201,8 +201,8 @@ def test_a_create_reserves_and_success_settles(kling: Client) -> None:
     assert packs(rich) == {"Videos": 97.5, "Images": 100}
     rich.advance("10s")
     assert packs(rich) == {"Videos": 97.5, "Images": 100}
-    ledger = rich.mock.store.ledger(rich.account.id if rich.account else "")
-    assert [(row.of, row.amount) for row in ledger.entries if row.of != "slots"] == [
+    entries = rich.mock.store.entries(rich.account.id if rich.account else "")
+    assert [(row.of, row.amount) for row in entries if row.of != "slots"] == [
         ("reserve", Decimal("2.5")),
         ("settle", Decimal("2.5")),
     ]

@@ -460,7 +460,7 @@ def test_the_claimed_account_is_in_the_journal(client: MakeClient, words: dict[s
     kling = client("kling", way=1).other()
     token = sign(kling, **words)
     assert show(kling, token).status == 401
-    row = list(kling.mock.journal.read())[-1]
+    row = list(kling.mock.exchanges())[-1]
     assert kling.account is not None
     assert row["account"] == kling.account.id
     assert row["request"]["token"]["iss"] == kling.account.credentials["access_key"]
@@ -474,7 +474,7 @@ def test_a_caller_that_nobody_knows_is_nobody_in_the_journal(provider: Provider,
     caller, words = client(provider), scheme(provider)
     sent = wrong_credential(provider, "unknown")
     caller.send("POST", written_path(caller), {}, {words.header: sent})
-    row = list(caller.mock.journal.read())[-1]
+    row = list(caller.mock.exchanges())[-1]
     assert (row["provider"], row["account"]) == (provider.name, None)
     assert (sent or "").removeprefix("Bearer ") not in json.dumps(row)
 
@@ -486,7 +486,7 @@ def test_hostile_claims_do_not_break_the_journal(kling: Client) -> None:
         deep = [deep]
     for extra in (deep, float("nan"), "\ud800", {"a" * 5000: 1}):
         show(kling, sign(kling, iss="nobody", extra=extra))
-    rows = list(kling.mock.journal.read())
+    rows = list(kling.mock.exchanges())
     assert len(rows) == 4
     assert json.dumps(rows, allow_nan=False).encode()
     assert "\\ud800" not in json.dumps(rows)

@@ -264,7 +264,7 @@ def test_a_form_with_bytes_that_are_no_text(name: bytes, wrong: tuple[str, str],
     path = caller.provider.operations["m2v21ImageToVideo"].path
     answer = caller.send("POST", path, body=png + text, headers={"content-type": "multipart/form-data; boundary=x"})
     assert answer.wrong == [wrong]
-    assert json.dumps(list(caller.mock.journal.read())).encode()
+    assert json.dumps(list(caller.mock.exchanges())).encode()
 
 
 # Paths, queries, headers, methods.
@@ -432,7 +432,7 @@ def test_a_hostile_header_breaks_nothing(header: str, value: str, client: MakeCl
             body = {"image": "https://example.com/a.png"} if operation.bodies else None
             answer = caller.send(operation.method, path_of(operation), body, headers={header: value})
             assert_enveloped(provider, None if header == "host" else operation, answer)
-        assert json.dumps(list(caller.mock.journal.read()), allow_nan=False).encode()
+        assert json.dumps(list(caller.mock.exchanges()), allow_nan=False).encode()
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method[:10])
@@ -665,4 +665,4 @@ def test_many_violations_are_cut(client: MakeClient) -> None:
     assert answer.status == 200
     assert len(answer.headers["x-mock-violations"]) <= 4096
     assert answer.violations[-1] == {"more": 200 - len(answer.violations) + 1}
-    assert len(list(kling.mock.journal.read())[-1]["violations"]) == 200
+    assert len(list(kling.mock.exchanges())[-1]["violations"]) == 200

@@ -293,7 +293,7 @@ def test_base64_is_never_echoed(name: str, kling: Client, caplog: pytest.LogCapt
     caplog.set_level(logging.INFO, "kling_mock")
     answer = kling.send("POST", VIDEOS, BODIES[name])
     assert answer.status in (200, 400)
-    rows = list(kling.mock.journal.read())
+    rows = list(kling.mock.exchanges())
     assert len(rows) == 1
     if answer.status >= 400:
         assert not RUN.search(answer.body.decode()), "the error's body"
@@ -310,7 +310,7 @@ def test_a_broken_body_is_not_echoed_either(kling: Client, caplog: pytest.LogCap
     caplog.set_level(logging.INFO, "kling_mock")
     answer = kling.send("POST", VIDEOS, body=b'{"image": "' + LARGE.encode() + b'", "image": "' + LARGE.encode() + b'"')
     assert (answer.status, answer.json["code"]) == (400, 1200)
-    seen = answer.body.decode() + str(answer.headers) + str(list(kling.mock.journal.read())) + caplog.text
+    seen = answer.body.decode() + str(answer.headers) + str(list(kling.mock.exchanges())) + caplog.text
     assert not RUN.search(seen)
 
 
@@ -318,7 +318,7 @@ def test_an_upload_is_a_name_in_the_journal(client: MakeClient) -> None:
     """A form's file is written down by its name, without its content."""
     caller = client("302ai")
     upload(caller, (MEDIA / "photo-1280x720.jpg").read_bytes(), "holiday.jpg", prompt="a beach")
-    row = list(caller.mock.journal.read())[-1]
+    row = list(caller.mock.exchanges())[-1]
     assert row["request"]["body"] == {"input_image": "holiday.jpg", "prompt": "a beach"}
 
 
@@ -336,7 +336,7 @@ def test_credentials_are_never_echoed(
         caller.send("POST", path, {"image": "https://example.com/a.png"})
         caller.send("POST", path, body=b"{")
     secrets = {token, *caller.mock.accounts.defaults[provider].credentials.values()} - {"mock-kling-access-key"}
-    told = caplog.text + json.dumps(list(caller.mock.journal.read()))
+    told = caplog.text + json.dumps(list(caller.mock.exchanges()))
     assert not [secret for secret in secrets if secret in told]
 
 
@@ -350,7 +350,7 @@ def test_a_credential_in_the_wrong_field_is_hidden(
     wrong = {"image": "https://example.com/a.png", field or token: token}
     answer = kling.send("POST", VIDEOS, wrong)
     assert answer.status in (200, 400)
-    for seen in (str(answer.headers), json.dumps(list(kling.mock.journal.read())), caplog.text):
+    for seen in (str(answer.headers), json.dumps(list(kling.mock.exchanges())), caplog.text):
         assert token not in seen
 
 
@@ -359,5 +359,5 @@ def test_a_credential_in_the_path_is_hidden(kling: Client, caplog: pytest.LogCap
     caplog.set_level(logging.INFO, "kling_mock")
     token = Client(kling.mock, kling.provider, way=1).token(kling.provider.operations["createImage"].security[0][0])
     kling.send("GET", f"{VIDEOS}/{token}", query=f"token={token}")
-    for seen in (json.dumps(list(kling.mock.journal.read())), caplog.text):
+    for seen in (json.dumps(list(kling.mock.exchanges())), caplog.text):
         assert token not in seen

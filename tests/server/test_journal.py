@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from kling_mock.core.model import Delivery, Reply, Request, Violation
-from kling_mock.server.journal import HEADERS, Journal, hidden
+from kling_mock.core.model import Decision, Delivery, Exchange, Reads, Record, Reply, Request, Violation
+from kling_mock.server.journal import HEADERS, answered, asked, hidden, shown
+from kling_mock.server.memory import MemoryStore
+from kling_mock.server.store import Retention
 from tests.conftest import AT, Client
 
 MakeClient = Callable[..., Client]
@@ -25,13 +27,51 @@ def kling(client: MakeClient) -> Client:
 
 def rows(client: Client) -> list[dict[str, Any]]:
     """What the journal has of this client's account."""
-    return list(client.mock.journal.read(client.account.id if client.account else None))
+    return list(client.mock.exchanges(client.account.id if client.account else None))
+
+
+class Journal:
+    """A store, asked for nothing but its journal."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self.store = MemoryStore(Retention(exchanges=most))
+
+    def add(
+        self,
+        provider: str,
+        account: str | None,
+        operation: str | None,
+        request: Request,
+        reply: Reply,
+        violations: tuple[Violation, ...] = (),
+    ) -> None:
+        """Write down an exchange."""
+        row = Exchange(
+            at=AT,
+            ordinal=1,
+            provider=provider,
+            account=account,
+            operation=operation,
+            role=None,
+            task=None,
+            request=asked(request, None, None),
+            reply=answered(reply),
+            violations=violations,
+        )
+        self.store.decide(Reads(), provider, None, None, AT, lambda found: Decision(reply, (Record(row),)))
+
+    def read(self, account: str | None = None, provider: str | None = None) -> Iterator[dict[str, Any]]:
+        """The exchanges as JSON."""
+        return map(shown, self.store.exchanges(account, provider))
+
+    def reset(self, account: str | None) -> None:
+        """Forget them."""
+        self.store.reset(account)
 
 
 def add(journal: Journal, account: str | None = "one", provider: str = "kling", **request: Any) -> None:
     """Write down an exchange that never was."""
-    asked = Request(**({"method": "GET", "path": "/"} | request))
-    journal.add(AT, provider, account, "list", None, asked, None, None, Reply(200, {}), ())
+    journal.add(provider, account, "list", Request(**({"method": "GET", "path": "/"} | request)), Reply(200, {}))
 
 
 def test_an_entry_of_a_create(kling: Client) -> None:
@@ -42,6 +82,7 @@ def test_an_entry_of_a_create(kling: Client) -> None:
     assert rows(kling) == [
         {
             "at": AT,
+            "ordinal": 1,
             "provider": "kling",
             "account": kling.account.id,
             "operation": "createImageToVideo",
@@ -69,6 +110,8 @@ def test_an_entry_of_a_create(kling: Client) -> None:
                     "severity": "warning",
                 }
             ],
+            "billed": {"amount": "1", "unit": "units"},
+            "lost": False,
         }
     ]
 
@@ -77,7 +120,7 @@ def test_an_entry_of_a_refusal(kling: Client) -> None:
     """A body that could not be read is null; no operation and no task where there was none."""
     kling.send("POST", VIDEOS, body=b"{")
     kling.send("GET", "/nowhere")
-    broken, unknown = rows(kling)[0], list(kling.mock.journal.read())[-1]
+    broken, unknown = rows(kling)[0], list(kling.mock.exchanges())[-1]
     assert (broken["request"]["body"], broken["task"], broken["reply"]["status"]) == (None, None, 400)
     assert [row["rule"] for row in broken["violations"]] == ["mock/body.syntax"]
     assert (unknown["operation"], unknown["account"], unknown["reply"]["status"]) == (None, None, 404)
@@ -103,12 +146,12 @@ def test_an_odd_delivery_is_written_down() -> None:
     journal = Journal()
     for delivery in (Delivery(), Delivery(after_ms=5), Delivery(cut_at=0), Delivery(never=True)):
         reply = Reply(200, {}, delivery=delivery)
-        journal.add(AT, "kling", None, None, None, Request("GET", "/"), None, None, reply, ())
+        journal.add("kling", None, None, Request("GET", "/"), reply)
     assert [row["reply"].get("delivery") for row in journal.read()] == [
         None,
-        {"after_ms": 5, "cut_at": None, "never": False},
-        {"after_ms": 0, "cut_at": 0, "never": False},
-        {"after_ms": 0, "cut_at": None, "never": True},
+        {"after_ms": 5, "over_ms": 0, "cut_at": None, "never": False},
+        {"after_ms": 0, "over_ms": 0, "cut_at": 0, "never": False},
+        {"after_ms": 0, "over_ms": 0, "cut_at": None, "never": True},
     ]
 
 
@@ -159,7 +202,7 @@ def test_violations_are_hidden_too() -> None:
     """A rule, pointer or message may repeat what the caller sent, so it is looked through like the rest."""
     journal, secret = Journal(), "sk-mock-302ai-key-that-opens-nothing"
     violation = Violation(f"create/{secret}/unknown", f"/{secret}", f"is {secret}", "warning")
-    journal.add(AT, "kling", None, None, None, Request("GET", "/"), None, None, Reply(200, {}), (violation,))
+    journal.add("kling", None, None, Request("GET", "/"), Reply(200, {}), (violation,))
     assert secret not in json.dumps(list(journal.read()))
 
 
@@ -224,4 +267,4 @@ def test_every_exchange_is_written_down_once(kling: Client) -> None:
     kling.send("POST", VIDEOS, {})
     kling.send("GET", VIDEOS, headers={"authorization": None})
     kling.send("DELETE", VIDEOS)
-    assert [row["reply"]["status"] for row in kling.mock.journal.read()] == [200, 400, 401, 404]
+    assert [row["reply"]["status"] for row in kling.mock.exchanges()] == [200, 400, 401, 404]

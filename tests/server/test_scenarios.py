@@ -125,8 +125,8 @@ def test_charged_no_answer_makes_the_task_and_drops_the_answer(provider: Provide
     caller.advance("10s")
     assert poll(caller, tasks[0].id).delivery.cut_at is None
     assert make(caller, prefer="scenario=charged-no-answer").delivery.cut_at is None
-    written_down = list(caller.mock.journal.read(provider=provider.name))
-    assert written_down[0]["reply"]["delivery"] == {"after_ms": 0, "cut_at": 0, "never": False}
+    written_down = list(caller.mock.exchanges(provider=provider.name))
+    assert written_down[0]["reply"]["delivery"] == {"after_ms": 0, "over_ms": 0, "cut_at": 0, "never": False}
     assert "delivery" not in written_down[-1]["reply"]
 
 
