@@ -124,6 +124,11 @@ def _read(folder: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     return found, tuple(problems)
 
 
+def bundled_words() -> Any:
+    """The schema of the x-mock-* words."""
+    return json.loads((bundled("specs") / WORDS).read_text(encoding="utf-8"))
+
+
 def read_documents(folder: Path, name: str | None = None) -> Documents:
     """All documents below a specs folder, by path relative to it, with the schema of words.
 

@@ -105,20 +105,19 @@ class _Step:
         names = [pick.counter for pick in self.judgement.call.picks]
         if self.scenario and self.scenario.counts(self.judgement.operation.role):
             names += counter_of(self.judgement)
-        return tuple(Count(self.account, name, self.now) for name in names)
+        return tuple(Count(self.found.owner, name, self.now) for name in names)
 
     def instead(self, reply: Reply | None, answer: Answer) -> Reply:
         """The reply as the scenario changes it; without one, nothing that a client will see of it."""
         if answer.error:
             reply = self.error(answer.error)
-        if answer.raw:
-            reply = Reply(answer.raw.status, None, raw=answer.raw)
-        reply = reply or Reply(200, None)
-        return replace(reply, delivery=answer.delivery, headers={**reply.headers, **answer.headers})
+        return answer.over(reply or Reply(200, None))
 
     def error(self, name: str) -> Reply:
         """A catalogue entry's reply that no violation brought about."""
-        return self.provider.errors.reply(name, {**self.scope, "violation": {}})
+        words = self.judgement.operation.task
+        asked = words.find(self.scope) if words and words.find else ""
+        return self.provider.errors.reply(name, {**self.scope, "violation": {"field": "", "value": asked}})
 
     def refusal(self) -> Decision | None:
         """The reply to the first failing stage, if any stage fails."""

@@ -232,7 +232,10 @@ class Secret(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True):
-    """A namespace at one provider: its credentials, packs, slots, default scenario and webhook secrets (newest first)."""
+    """A namespace at one provider: its credentials, packs, slots, default scenario and webhook secrets.
+
+    The newest secret comes first.
+    """
 
     id: str
     provider: str
@@ -286,9 +289,13 @@ class Counter(Struct, frozen=True, array_like=True):
 
 
 class Found(Struct, frozen=True):
-    """What the store found for `Reads` at `now` (virtual ms); `ordinal` numbers the account's requests from 1."""
+    """What the store found for `Reads` at `now` (virtual ms); `ordinal` numbers the account's requests from 1.
+
+    `owner` is the account whose clock and counters these are: the caller's, or the found task's for a call without one.
+    """
 
     now: int = 0
+    owner: str = ""
     ordinal: int = 1
     tasks: Mapping[str, Task] = field(default_factory=dict)
     alias: Task | None = None

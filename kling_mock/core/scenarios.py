@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from kling_mock.core.documents import Place
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.errors import ErrorTable
 from kling_mock.core.lifecycle import Latency, Lifecycle, span
-from kling_mock.core.model import NOW, Counter, Delivery, Raw, Result
+from kling_mock.core.model import NOW, Counter, Delivery, Raw, Reply, Result
 from kling_mock.core.problems import Problem, SpecError, closest
 
 REFERENCE = r"([a-z0-9-]{1,60})((?: +[a-z_]{1,30}=[A-Za-z0-9_.:-]{1,40}){0,8})"
@@ -62,6 +63,12 @@ class Answer(Struct, frozen=True):
             return False
         return self.lasts_ms is None or not counter.count or now < counter.since + self.lasts_ms
 
+    def over(self, reply: Reply) -> Reply:
+        """A reply with another in its place, other headers, another delivery."""
+        if self.raw:
+            reply = Reply(self.raw.status, None, raw=self.raw)
+        return replace(reply, delivery=self.delivery, headers={**reply.headers, **self.headers})
+
 
 class Hooks(Struct, frozen=True):
     """What a scenario does to webhooks: send `copies`, newest first, tell of another `state`, spoil the signature."""
@@ -101,10 +108,7 @@ class Scenario(Struct, frozen=True):
         if result is None:
             return None
         expires = result.expires_ms if self.expires_ms is None else self.expires_ms
-        return Result(
-            **{name: getattr(result, name) for name in result.__struct_fields__}
-            | {"duration": result.duration + self.longer_ms, "expires_ms": expires}
-        )
+        return replace(result, duration=result.duration + self.longer_ms, expires_ms=expires)
 
 
 class Scenarios(Mapping[str, Scenario]):
@@ -308,6 +312,8 @@ def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
     for role in roles:
         if role not in ROLES:
             raise place.get("call").error(f"no calls of the sort {role!r}{closest(str(role), ROLES)}")
+    if "download" in roles and (error or sees):
+        raise place.error("a file comes from no provider: its download has a reply, headers or a delivery only")
     return Answer(
         on=frozenset(roles),
         when=node.get("when", "after"),

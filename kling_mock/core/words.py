@@ -53,7 +53,7 @@ def _malformed(words: Mapping[str, Any], root: Place) -> Iterator[Problem]:
             validators[kind] = jsonschema_rs.Draft202012Validator(schema)
         found = {key: place.get(key).expand() for key in place.node if str(key).startswith("x-mock-")}
         for error in validators[kind].iter_errors(found):
-            yield _problem(place, error)
+            yield malformed(place, error)
 
 
 def _spots(root: Place) -> Iterator[tuple[str, Place]]:
@@ -84,7 +84,8 @@ def _callbacks(operation: Place) -> Iterator[tuple[str, Place]]:
                         yield "mediaType", media
 
 
-def _problem(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
+def malformed(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
+    """A breach of the schema of words, said at the place it is about; `place` is what was validated."""
     for token in error.instance_path:
         place = place.item(token) if isinstance(token, int) else place.get(token)
     keyword = str(error.schema_path[-1])

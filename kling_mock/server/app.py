@@ -16,11 +16,13 @@ from flask import Flask, Response, request
 from kling_mock.core.model import Request, Wire
 from kling_mock.loading import load_providers
 from kling_mock.server.control import control
-from kling_mock.server.mock import Mock
+from kling_mock.server.mock import Mock, wire
 
 log = logging.getLogger("kling_mock")
 CONTROL = "/_mock"
 NEVER_SECONDS = 3600
+SPOILT = "kling_mock.spoilt"
+"""Set in the environ by the lane, which has done already what scenarios do to downloads."""
 
 
 def is_control(path: str) -> bool:
@@ -41,10 +43,16 @@ def create_app(mock: Mock | None = None, allowed_hosts: Iterable[str] = ()) -> F
     def provider() -> Response | None:
         """Answer as a provider before Flask routes, so that any path and any method gets the provider's answer."""
         if is_control(request.path):
-            return None
+            return None if SPOILT in request.environ else _spoilt(mock)
         return _response(answer(mock, _request(mock)))
 
     return app
+
+
+def _spoilt(mock: Mock) -> Response | None:
+    """A file that a scenario keeps from its reader; WSGI can say another thing in its place, or end early."""
+    reply = mock.download(request.method, request.path)
+    return None if reply is None or not (reply.raw or reply.delivery.lossy) else _response(wire(reply))
 
 
 def answer(mock: Mock, asked: Request) -> Wire:

@@ -18,9 +18,9 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from kling_mock.core.model import Request, Wire
-from kling_mock.server.app import is_control
-from kling_mock.server.mock import Mock
+from kling_mock.core.model import Reply, Request, Wire
+from kling_mock.server.app import SPOILT, is_control
+from kling_mock.server.mock import Mock, wire
 
 log = logging.getLogger("kling_mock")
 Message = MutableMapping[str, Any]
@@ -63,7 +63,11 @@ class Lane:
             if is_control(scope["path"]):
                 # Read here, so that a slow sender holds a task of the loop and not a thread of the application.
                 body, _ = await self._body(scope, receive, CONTROL_BYTES)
-                await self._flask(scope, _replayed(body, receive), send)  # type: ignore[arg-type]
+                spoilt = self._mock.download(scope["method"], scope["path"])
+                if spoilt is None:
+                    await self._flask(scope, _replayed(body, receive), send)  # type: ignore[arg-type]
+                else:
+                    await self._deliver(await self._file(spoilt, scope, receive), scope, receive, send)
             else:
                 request = await self._request(scope, receive)
                 await self._deliver(await self._answer(request), scope, receive, send)
@@ -121,6 +125,20 @@ class Lane:
             log.exception("the mock failed at %s %s", request.method, request.path[:200])
             return self._mock.failure(request)
 
+    async def _file(self, spoilt: Reply, scope: Any, receive: Receive) -> Wire:
+        """A file that a scenario spoils on its way: what is sent in its place, or itself under another delivery."""
+        if spoilt.raw is not None:
+            return wire(spoilt)
+        taken: list[Message] = []
+
+        async def take(message: Message) -> None:
+            taken.append(message)
+
+        await self._flask(scope, _replayed(b"", receive), take)  # type: ignore[arg-type]
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in taken[0]["headers"]}
+        body = b"".join(message.get("body", b"") for message in taken[1:])
+        return Wire(taken[0]["status"], headers | dict(spoilt.headers), body, spoilt.delivery)
+
     async def _deliver(self, wire: Wire, scope: Any, receive: Receive, send: Send) -> None:
         delivery = wire.delivery
         if delivery.after_ms:
@@ -175,6 +193,7 @@ def _terminated(app: Flask) -> Callable[[Any, Any], Iterable[bytes]]:
 
     def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["wsgi.input_terminated"] = True
+        environ[SPOILT] = True
         return app(environ, start_response)
 
     return wsgi

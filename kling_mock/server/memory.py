@@ -103,13 +103,14 @@ class MemoryStore:
         ledger = self._ledgers[owner] if reads.balances and owner else None
         return Found(
             now=now,
+            owner=clock,
             ordinal=self._ordinals.get(claimed, 0),
             tasks=tasks,
             alias=self._by_alias(owner, reads.alias) if owner and reads.alias else None,
             page=self._page(owner, reads) if owner else (),
             balances=ledger.balances(account.packs, now) if ledger and account else (),
             open_slots=ledger.open_slots(now) if ledger else 0,
-            counters={name: self._counters.get((owner or "", name), Counter()) for name in reads.counters},
+            counters={name: self._counters.get((clock, name), Counter()) for name in reads.counters},
         )
 
     def _now(self, account: str, wall: int) -> int:

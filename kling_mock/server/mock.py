@@ -17,15 +17,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kling_mock.core import entropy as ids
-from kling_mock.core.calls import Call, images
+from kling_mock.core.calls import Call, Pick, images
 from kling_mock.core.deciding import decide
 from kling_mock.core.judging import Facts, Judgement, judge, reads
 from kling_mock.core.model import (
     NOW,
+    Count,
+    Counter,
     Decision,
     Exchange,
     Found,
     PutTask,
+    Reads,
     Record,
     Reply,
     Request,
@@ -33,13 +36,14 @@ from kling_mock.core.model import (
     Wire,
 )
 from kling_mock.core.problems import closest
-from kling_mock.core.provider import Provider
+from kling_mock.core.provider import Operation, Provider
 from kling_mock.server.accounts import Accounts, Auth, Caller
 from kling_mock.server.bodies import decode
 from kling_mock.server.clocks import Clocks, wall_ms
 from kling_mock.server.journal import answered, asked, hidden, listed, shown
 from kling_mock.server.memory import MemoryStore
 from kling_mock.server.routing import Router
+from kling_mock.server.scenario_file import UserRule
 from kling_mock.server.store import Store
 
 log = logging.getLogger("kling_mock")
@@ -78,9 +82,11 @@ class Mock:
         options: Options | None = None,
         wall: Callable[[], int] = wall_ms,
         store: Store | None = None,
+        rules: Iterable[UserRule] = (),
     ) -> None:
         self.options = options or Options()
         self.providers = {provider.name: provider for provider in providers}
+        self.rules = tuple(rules)
         self.store = store or MemoryStore()
         self.clocks = Clocks(self.store, self.options.at, self.options.speed, wall)
         self.accounts = Accounts(self.providers.values(), self.store, self.clocks, self.options.seed, self.options.auth)
@@ -130,12 +136,18 @@ class Mock:
             decoded.document,
             decoded.uploads,
             violations,
+            self._picks(provider, operation, caller, decoded.document),
         )
         found = (
             (at, decoded.uploads[at].content if at in decoded.uploads else value)
             for _, at, value in images(operation, decoded.document)
         )
         return Prepared(call, caller, tuple(found))
+
+    def _picks(self, provider: Provider, operation: Operation, caller: Caller, document: object) -> tuple[Pick, ...]:
+        """The user's rules that this call may be the turn of."""
+        account = caller.account.id if caller.account else None
+        return tuple(r.pick for r in self.rules if r.fits(provider.name, operation.id, account, document))
 
     def _preferences(self, provider: Provider, caller: Caller) -> dict[str, str]:
         """The server's and the account's choices of variant, latency and scenario."""
@@ -184,6 +196,28 @@ class Mock:
         decision = self.store.decide(reads(judgement), call.provider.name, call.account, account, wall, step)
         self._tell(call, decision.reply, decision.violations)
         return wire(decision.reply)
+
+    def download(self, method: str, path: str) -> Reply | None:
+        """What a scenario does to the download of a task's file, if anything: another reply or another delivery."""
+        parts = path.removeprefix(MEDIA + "/").split("/")
+        if method != "GET" or not path.startswith(MEDIA + "/") or len(parts) != 3 or parts[0] not in self.providers:
+            return None
+        provider, task = self.providers[parts[0]], self.store.task(parts[0], parts[1])
+        scenario = provider.scenarios.recall(task.scenario) if task else None
+        if task is None or scenario is None or not scenario.counts("download"):
+            return None
+        name = f"download/{task.id}"
+
+        def step(found: Found) -> Decision:
+            counter = found.counters.get(name, Counter())
+            answer = scenario.answer("download", counter, found.now)
+            reply = answer.over(Reply(200, None)) if answer else Reply(200, None)
+            return Decision(reply, (Count(found.owner, name, found.now),), task=task.id if answer else None)
+
+        decision = self.store.decide(
+            Reads((task.id,), counters=(name,)), provider.name, None, None, self.clocks.wall(), step
+        )
+        return decision.reply if decision.task else None
 
     def exchanges(self, account: str | None = None, provider: str | None = None) -> Iterator[dict[str, Any]]:
         """The journal as JSON documents, oldest first."""

@@ -1,0 +1,161 @@
+"""A user's own scenario file: scenarios beside the providers', and rules that choose one by call, body and turn.
+
+    scenarios:
+      lunch: {shows: an hour in the queue, latency: {submitted: 1h}}
+    rules:
+      - {operation: createImageToVideo, body: {mode: pro}, nth: 2, scenario: charged-no-answer}
+      - {provider: kling, account: kling-default, probability: 0.1, scenario: dropped call=query}
+
+A rule without `nth`, `every` or `probability` fits every matching call. The first rule whose turn it is wins; what a
+request asks for itself (marker or Prefer) goes before all rules, an account's own scenario comes after them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+from msgspec import Struct
+
+from kling_mock.core.calls import Pick
+from kling_mock.core.documents import Documents, Place
+from kling_mock.core.problems import Problem, SpecError, closest
+from kling_mock.core.provider import Provider
+from kling_mock.core.words import malformed
+from kling_mock.loading import bundled_words, read_yaml
+
+ONE_OF = ("nth", "every", "probability")
+RULE = {
+    "type": "object",
+    "properties": {
+        "scenario": {"type": "string"},
+        "provider": {"type": "string"},
+        "operation": {"type": "string"},
+        "account": {"type": "string"},
+        "body": {"type": "object"},
+        "nth": {"type": "integer", "minimum": 1},
+        "every": {"type": "integer", "minimum": 1},
+        "probability": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+    "required": ["scenario"],
+    "additionalProperties": False,
+}
+
+
+class UserRule(Struct, frozen=True):
+    """Which calls a rule is about (None: any), and what it picks when it is their turn."""
+
+    pick: Pick
+    providers: frozenset[str]
+    operation: str | None = None
+    account: str | None = None
+    body: Mapping[str, Any] = {}
+
+    def fits(self, provider: str, operation: str, account: str | None, document: object) -> bool:
+        """Whether a call is one of those that the rule is about."""
+        return (
+            provider in self.providers
+            and self.operation in (None, operation)
+            and self.account in (None, account)
+            and (not self.body or _holds(self.body, document))
+        )
+
+
+class ScenarioFile(Struct, frozen=True):
+    """The providers with a user's scenarios added, and the user's rules."""
+
+    providers: Mapping[str, Provider]
+    rules: tuple[UserRule, ...]
+
+
+def read_scenario_file(path: Path, providers: Mapping[str, Provider]) -> ScenarioFile:
+    """Read a user's file. Raises `SpecError` with file, pointer and what was meant."""
+    document = read_yaml(path, path.name)
+    documents: Documents = {path.name: document}
+    root = Place(documents, path.name, "", document)
+    if problems := _shape(root):
+        raise SpecError(problems)
+    more = _with_scenarios(root.get("scenarios", {}), providers)
+    return ScenarioFile(more, tuple(_rule(row, index, more) for index, row in enumerate(root.get("rules", []).each())))
+
+
+def _shape(root: Place) -> list[Problem]:
+    words = bundled_words()["$defs"]
+    scenario = {**words["scenario"], "required": []}
+    scenario["properties"] = {**scenario["properties"], "provider": {"type": "string"}}
+    schema = {
+        "type": "object",
+        "properties": {
+            "scenarios": {"type": "object", "additionalProperties": scenario},
+            "rules": {"type": "array", "items": RULE},
+        },
+        "additionalProperties": False,
+        "minProperties": 1,
+        "$defs": words,
+    }
+    return [malformed(root, error) for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(root.node)]
+
+
+def _with_scenarios(rows: Place, providers: Mapping[str, Provider]) -> dict[str, Provider]:
+    """Each scenario is added to the provider that it names, or to all whose states and errors it can be read with."""
+    found = dict(providers)
+    for name, row in rows.items():
+        node = {"shows": name, "evidence": {"kind": "assumed"}, **row.node}
+        wanted = node.pop("provider", None)
+        if wanted is not None and wanted not in providers:
+            raise row.get("provider").error(f"there is no provider {wanted!r}{closest(wanted, providers)}")
+        place = Place(row.documents, row.file, row.at, node)
+        refusals = []
+        for provider in [wanted] if wanted else list(providers):
+            try:
+                scenarios = found[provider].scenarios.with_more({name: place})
+            except SpecError as error:
+                refusals.append(error)
+            else:
+                found[provider] = dataclasses.replace(found[provider], scenarios=scenarios)
+        if len(refusals) == (1 if wanted else len(providers)):
+            raise refusals[0]
+    return found
+
+
+def _rule(place: Place, index: int, providers: Mapping[str, Provider]) -> UserRule:
+    node = place.node
+    if sum(word in node for word in ONE_OF) > 1:
+        raise place.error(f"takes one of {', '.join(ONE_OF)}, not several")
+    served = _served(place, providers)
+    operation = node.get("operation")
+    known = {name for provider in served for name in providers[provider].operations}
+    if operation is not None and operation not in known:
+        raise place.get("operation").error(f"there is no operation {operation!r}{closest(operation, known)}")
+    able, why = [], ""
+    for provider in served:
+        try:
+            providers[provider].scenarios.find(node["scenario"])
+            able.append(provider)
+        except ValueError as error:
+            why = str(error)
+    if not able:
+        raise place.get("scenario").error(why)
+    pick = Pick(str(index), node["scenario"], node.get("nth"), node.get("every"), node.get("probability"))
+    return UserRule(pick, frozenset(able), operation, node.get("account"), node.get("body", {}))
+
+
+def _served(place: Place, providers: Mapping[str, Provider]) -> list[str]:
+    wanted = place.node.get("provider")
+    if wanted is None:
+        return list(providers)
+    if wanted not in providers:
+        raise place.get("provider").error(f"there is no provider {wanted!r}{closest(wanted, providers)}")
+    return [wanted]
+
+
+def _holds(part: object, whole: object) -> bool:
+    """Whether `whole` has all of `part`; 5 and "5" are the same, as they are to most providers."""
+    if isinstance(part, Mapping):
+        return isinstance(whole, Mapping) and all(
+            key in whole and _holds(value, whole[key]) for key, value in part.items()
+        )
+    return part == whole or (not isinstance(whole, (dict, list)) and str(part) == str(whole))
