@@ -75,19 +75,23 @@ def signed_with(token: Token, secret: str) -> bool:
 
 
 def mistimed(
-    token: Token, way: JwtWay, wall: int, first_seen: int, paced: Callable[[int, int], int], elapsed: int
+    token: Token, way: JwtWay, wall: int, first_seen: int, paced: Callable[[int, int], int], elapsed: int, now: int
 ) -> str | None:
     """Judge the token's times: "expired", "not-yet-valid" or None.
 
     `wall` and `first_seen` are wall times in ms; `paced(a, b)` is the virtual time that passed between two wall times
-    counting only jumps beside the wall's pace; `elapsed` is the account's virtual time since `first_seen`.
+    counting only jumps beside the wall's pace; `elapsed` is the account's virtual time since `first_seen`, `now` its
+    virtual time. A token that was signed ahead of the wall, but not of the account's clock, is of a client that lives in
+    the account's time, and is judged by it.
     """
     claims = {name: int(token.claims[name] * 1000) for name in ("iat", "nbf", "exp") if name in token.claims}
     signed = claims.get("iat")
     if signed is None and "nbf" in claims:
         signed = min(claims["nbf"] + way.backdated_ms, max(first_seen, claims["nbf"]))
     age = None
-    if signed is not None and signed <= wall:
+    if signed is not None and wall < signed <= now:
+        wall = now
+    elif signed is not None and signed <= wall:
         # Claims mostly are whole seconds: only a jump after that second surely came after the signature.
         latest = max(signed, min(signed + (0 if signed % 1000 else 999), first_seen))
         age = (latest - signed) + (paced(latest, first_seen) if latest < first_seen else 0) + elapsed

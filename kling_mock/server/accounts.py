@@ -182,7 +182,7 @@ class Accounts:
         if seen.first_virtual is None:
             seen.first_virtual = now
         elapsed = now - seen.first_virtual
-        reason = mistimed(token, way.jwt, wall, seen.first, lambda a, b: self._clocks.paced(id_, a, b), elapsed)
+        reason = mistimed(token, way.jwt, wall, seen.first, lambda a, b: self._clocks.paced(id_, a, b), elapsed, now)
         if reason:
             return _refused(scheme, reason, claimed=id_, claims=token.claims)
         return Caller(account, claimed=id_, claims=token.claims)

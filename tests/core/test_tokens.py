@@ -114,6 +114,7 @@ def judged(
         seen,
         gone,
         virtual(line, own, wall) - virtual(line, own, seen),
+        virtual(line, own, wall),
     )
 
 
@@ -192,3 +193,20 @@ def test_a_token_signed_after_an_advance_is_fresh(claims: dict[str, int], after:
     else:
         own = own.advance(base.at(jump), 31 * MINUTE)
     assert judged(claims, max(jump, NOW * 1000 + after), None, base, own) is None
+
+
+@pytest.mark.parametrize(
+    ("ahead", "advanced", "reason"),
+    [
+        (600, 0, "not-yet-valid"),
+        (600, 300, "not-yet-valid"),
+        (600, 600, None),
+        (600, 2399, None),
+        (600, 2400, "expired"),
+    ],
+)
+def test_a_token_signed_in_the_accounts_time(ahead: int, advanced: int, reason: str | None) -> None:
+    """Signed ahead of the wall it is judged by the account's clock, once that is as far; before, by the wall."""
+    own = IDENTITY.advance(NOW * 1000, advanced * 1000)
+    claims = {"iat": NOW + ahead, "nbf": NOW + ahead, "exp": NOW + ahead + 1800}
+    assert judged(claims, NOW * 1000, own=own) == reason
