@@ -6,7 +6,7 @@ What is forced or cancelled withdraws what was not yet due and dates it anew; wh
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -23,40 +23,51 @@ def failing(lifecycle: Lifecycle) -> tuple[str, ...]:
     return (*before, lifecycle.may_end(before[-1], "failure") or lifecycle.usual[-1])
 
 
-def ledger(lifecycle: Lifecycle, task: Task, since: int | None = None) -> tuple[Entry, ...]:
-    """The dated lines of a task: what it reserves and occupies at its create, what it settles and frees at its end.
-
-    `since` leaves out what is dated before it (a task whose course was changed then).
-    """
+def ledger(lifecycle: Lifecycle, task: Task) -> tuple[Entry, ...]:
+    """The dated lines of a task: what it reserves and occupies at its create, what it settles and frees at its end."""
     if task.result is None:
         return ()
-    pack, slots = task.result.pack, Decimal(task.result.slots)
-    rows: list[tuple[int, str, Any, Decimal]] = [(task.created, "", "slots", slots)]
-    if pack and task.price is not None:
-        rows.append((task.created, pack, "reserve", task.price))
+    return (*_lines(task, task.created, "reserve", 1), *_closing(lifecycle, task))
+
+
+def _closing(lifecycle: Lifecycle, task: Task) -> tuple[Entry, ...]:
+    """The lines of a task's end, if it comes to one."""
+    last = ending(lifecycle, task)
+    if last is None or task.result is None:
+        return ()
+    paid = lifecycle.states[last.state].ends == "success"
+    return _lines(task, last.at, "settle" if paid else "refund", -1)
+
+
+def _lines(task: Task, at: int, of: Literal["reserve", "settle", "refund"], sign: int) -> tuple[Entry, ...]:
+    """The line for a task's slots, and the one for its money if its price is known."""
+    assert task.result is not None
+    slots = Entry(at, task.account, "", "slots", Decimal(sign * task.result.slots), task.id)
+    if task.result.pack is None or task.price is None:
+        return (slots,)
+    return (slots, Entry(at, task.account, task.result.pack, of, task.price, task.id))
+
+
+def ending(lifecycle: Lifecycle, task: Task) -> Moment | None:
+    """The moment at which a task's money is settled and its slots are freed; None if it never ends.
+
+    A task that was moved out of its end stays settled; of a scenario's several ends the last one counts.
+    """
     last = task.timeline[-1]
-    if lifecycle.ended(last.state):
-        rows.append((last.at, "", "slots", -slots))
-        if pack and task.price is not None:
-            paid = lifecycle.states[last.state].ends == "success"
-            rows.append((last.at, pack, "settle" if paid else "refund", task.price))
-    return tuple(
-        Entry(at, task.account, name, of, amount, task.id)
-        for at, name, of, amount in rows
-        if since is None or at >= since
-    )
+    return task.settled or (last if lifecycle.ended(last.state) else None)
 
 
 def moved(provider: Provider, task: Task, moments: list[Moment], now: int) -> tuple[Task, tuple[Effect, ...]]:
-    """Change a task's course: what was not yet due is withdrawn and dated anew. What is settled stays settled."""
-    lifecycle = provider.lifecycle
-    changed = replace(task, timeline=redirect(task, moments, now))
-    posted = told(provider, changed, now)
-    if lifecycle.ended(task.timeline[-1].state) and task.timeline[-1].at <= now:
-        return changed, (PutTask(changed), *posted)
-    entries = tuple(entry for entry in ledger(lifecycle, changed, now) if entry.of != "reserve" and entry.amount)
-    entries = tuple(entry for entry in entries if not (entry.of == "slots" and entry.amount > 0))
-    return changed, (PutTask(changed), Withdraw(task.account, task.id, now), Append(entries), *posted)
+    """Change a task's course: what was not yet due is withdrawn and dated anew. What is settled stays settled.
+
+    So a task that is moved out of its end takes no slot again, and whatever end it comes to then costs nothing more.
+    """
+    end = ending(provider.lifecycle, task)
+    settled = end if end and end.at <= now else None
+    changed = replace(task, timeline=redirect(task, moments, now), settled=settled)
+    entries = () if settled else _closing(provider.lifecycle, changed)
+    effects = (PutTask(changed), Withdraw(task.account, task.id, now), Append(entries))
+    return changed, (*effects, *told(provider, changed, now))
 
 
 def told(provider: Provider, task: Task, since: int | None = None) -> tuple[Effect, ...]:

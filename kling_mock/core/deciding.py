@@ -27,6 +27,7 @@ from kling_mock.core.model import (
     Moment,
     PutTask,
     Reply,
+    Sight,
     Task,
     View,
     Violation,
@@ -42,14 +43,16 @@ def decide(judgement: Judgement, found: Found, entropy: str, media: str = "") ->
     step = _Step(judgement, found, entropy, media)
     answer = step.chosen
     if answer and answer.when == "before":
-        return Decision(step.instead(None, answer), step.counted())
+        asked = step.task()
+        return Decision(step.instead(None, answer), step.counted(), task=asked.id if asked else None)
     decision = step.refusal() or ROLES[judgement.operation.role](step)
     effects = (*decision.effects, *step.counted())
     if answer is None:
-        return Decision(decision.reply, effects, decision.violations, decision.task)
+        return replace(decision, effects=effects, saw=tuple(step.saw))
     reply = step.instead(decision.reply, answer)
-    untold = answer.error is not None or answer.raw is not None or answer.delivery.lossy
-    return Decision(reply, effects, decision.violations, decision.task, lost=untold and bool(decision.task))
+    if answer.error is not None or answer.raw is not None or answer.delivery.lossy:
+        return replace(decision, reply=reply, effects=effects, lost=bool(decision.task))
+    return replace(decision, reply=reply, effects=effects, saw=tuple(step.saw))
 
 
 class _Step:
@@ -61,6 +64,7 @@ class _Step:
         self.account = judgement.call.account.id if judgement.call.account else ""
         request = {**judgement.scope["request"], "id": ids.draw(self.provider.request_ids, entropy, "request")}
         self.scope: dict[str, Any] = {**judgement.scope, "request": request, "now": found.now}
+        self.saw: list[Sight] = []
         self.scenario, self.reference = self._scenario()
         self.chosen = self._answer()
 
@@ -164,13 +168,21 @@ class _Step:
             wrong.append(stored("slots.full", message, str(result.slots)))
         return wrong
 
+    def showing(self, task: Task, view: View, answer: Answer | None) -> dict[str, Any]:
+        """The part of a scope that tells of a task as a scenario lets it be seen; what is seen is noted."""
+        sees = answer.sees if answer else None
+        shown = shown_as(self.provider, task, view, sees)
+        # A word that no document names tells nobody that the task has ended.
+        self.saw.append(Sight(task.id, shown["view"].state, bool(shown["view"].ends) and not (sees and sees.words)))
+        return shown
+
     def render(self, task: Task | None, view: View | None) -> Reply:
         """The operation's reply, speaking of `task` as seen in `view`."""
         operation = self.judgement.operation
         variant = self.provider.variant(task.variant) if task else self.judgement.variant
         scope, state = {**self.scope, "variant": variant}, None
         if task and view:
-            shown = shown_as(self.provider, task, view, self.chosen.sees if self.chosen else None)
+            shown = self.showing(task, view, self.chosen)
             scope |= shown
             state = shown["view"].state
         words = next((r for r in operation.replies if r.states is None or state in r.states), operation.replies[0])
@@ -252,8 +264,7 @@ def _list(step: _Step) -> Decision:
     for task in step.found.page:
         scenario = step.provider.scenarios.recall(task.scenario)
         answer = scenario.answer("list", Counter(), step.now) if scenario else None
-        view = observe(step.provider.lifecycle, task, step.now)
-        rows.append(shown_as(step.provider, task, view, answer.sees if answer else None))
+        rows.append(step.showing(task, observe(step.provider.lifecycle, task, step.now), answer))
     step.scope["page"] = rows
     return Decision(step.render(None, None))
 

@@ -100,12 +100,17 @@ class Reply(Struct, frozen=True):
 
 
 class Wire(Struct, frozen=True):
-    """A reply as it goes over the wire: `body` is bytes, `headers` are complete but for what HTTP itself adds."""
+    """A reply as it goes over the wire: `body` is bytes, `headers` are complete but for what HTTP itself adds.
+
+    `tells` is the account and ordinal of the exchange, if it tells the client of a task: should it not arrive, the
+    journal has to say so.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     delivery: Delivery = NOW
+    tells: tuple[str, int] | None = None
 
 
 class Quote(Struct, frozen=True):
@@ -125,7 +130,10 @@ class Moment(Struct, frozen=True, array_like=True):
 
 
 class Task(Struct, frozen=True):
-    """One job. It holds all that its later states and answers depend on, so a changed spec does not change it."""
+    """One job. It holds all that its later states and answers depend on, so a changed spec does not change it.
+
+    `settled` is the end at which its money was settled, where its course was changed after it: it is so once only.
+    """
 
     id: str
     provider: str
@@ -145,6 +153,7 @@ class Task(Struct, frozen=True):
     price: Decimal | None = None
     media: str = ""
     callback: str | None = None
+    settled: Moment | None = None
 
 
 class Result(Struct, frozen=True):
@@ -339,11 +348,20 @@ class Count(Struct, frozen=True):
     at: int
 
 
+class Sight(Struct, frozen=True, array_like=True):
+    """A task as a reply showed it: in which state, and whether its reader could tell that it had ended."""
+
+    task: str
+    state: str
+    ended: bool
+
+
 class Exchange(Struct, frozen=True):
     """One request and its reply, as the journal keeps them. `at` is the account's virtual time in ms.
 
     `ordinal` numbers the account's requests. `billed` is what the call reserved, if it made a task; `lost` says that
-    the client was not told of that task; `fingerprint` is the same for payloads that ask for the same job.
+    the client was not told of that task; `fingerprint` is the same for payloads that ask for the same job; `saw` are
+    the tasks that the reply showed.
     """
 
     at: int
@@ -360,6 +378,7 @@ class Exchange(Struct, frozen=True):
     unit: str | None = None
     lost: bool = False
     fingerprint: str | None = None
+    saw: tuple[Sight, ...] = ()
 
 
 class Record(Struct, frozen=True):
@@ -374,7 +393,8 @@ Effect = PutTask | Append | Withdraw | Count | Post | Record
 class Decision(Struct, frozen=True):
     """The reply, and what the store must do in the same transaction.
 
-    `lost` says that the reply, by a scenario, does not tell the client of the task that the call made.
+    `lost` says that the reply, by a scenario, does not tell the client of the task that the call made; `saw` are the
+    tasks that it shows.
     """
 
     reply: Reply
@@ -382,3 +402,4 @@ class Decision(Struct, frozen=True):
     violations: tuple[Violation, ...] = ()
     task: str | None = None
     lost: bool = False
+    saw: tuple[Sight, ...] = ()

@@ -140,16 +140,25 @@ class Lane:
         return Wire(taken[0]["status"], headers | dict(spoilt.headers), body, spoilt.delivery)
 
     async def _deliver(self, wire: Wire, scope: Any, receive: Receive, send: Send) -> None:
+        if not await self._sent(wire, scope, receive, send) and wire.tells:
+            self._mock.store.lose(*wire.tells)
+
+    async def _sent(self, wire: Wire, scope: Any, receive: Receive, send: Send) -> bool:
+        """Perform the delivery. False if the client went away before it was over.
+
+        A loss that a scenario plans is written down already. What the kernel has taken over and never delivers is not
+        seen from here.
+        """
         delivery = wire.delivery
-        if delivery.after_ms:
-            await asyncio.sleep(delivery.after_ms / 1000)
+        if delivery.after_ms and not await _stays(delivery.after_ms / 1000, receive):
+            return False
         if delivery.never:
             await _end(receive)
-            return
+            return True
         if delivery.cut_at == 0:
             abort(scope)
             await _end(receive)
-            return
+            return True
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in wire.headers.items()]
         body = b"" if scope["method"] == "HEAD" else wire.body
         await send({"type": "http.response.start", "status": wire.status, "headers": headers})
@@ -157,11 +166,24 @@ class Lane:
             await _trickle(body if delivery.cut_at is None else body[: delivery.cut_at], delivery.over_ms / 1000, send)
             body = b""
         if delivery.cut_at is None:
+            # Asked before the last part: after it the server may close the connection itself.
+            there = not _gone(scope)
             await send({"type": "http.response.body", "body": body})
-            return
+            return there
         await send({"type": "http.response.body", "body": body[: delivery.cut_at], "more_body": True})
         abort(scope)
         await _end(receive)
+        return True
+
+
+async def _stays(seconds: float, receive: Receive) -> bool:
+    """Whether the client is still there after some seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await _end(receive)
+    except TimeoutError:
+        return True
+    return False
 
 
 async def _trickle(body: bytes, seconds: float, send: Send) -> None:
@@ -197,6 +219,12 @@ def _terminated(app: Flask) -> Callable[[Any, Any], Iterable[bytes]]:
         return app(environ, start_response)
 
     return wsgi
+
+
+def _gone(scope: Any) -> bool:
+    """Whether the connection is lost already."""
+    transport: asyncio.Transport = scope["extensions"][TRANSPORT]
+    return transport.is_closing()
 
 
 def abort(scope: Any) -> None:

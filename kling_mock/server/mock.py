@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote as percent
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from kling_mock.core import entropy as ids
+from kling_mock.core.callbacks import asked_at
 from kling_mock.core.calls import Call, Pick, images
 from kling_mock.core.deciding import decide
 from kling_mock.core.judging import Facts, Judgement, judge, reads
@@ -27,6 +27,7 @@ from kling_mock.core.model import (
     Decision,
     Exchange,
     Found,
+    Post,
     PutTask,
     Reads,
     Record,
@@ -38,20 +39,26 @@ from kling_mock.core.model import (
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.server.accounts import Accounts, Auth, Caller
-from kling_mock.server.bodies import decode
+from kling_mock.server.bodies import decode, encode
 from kling_mock.server.clocks import Clocks, wall_ms
+from kling_mock.server.deliverer import Deliverer
 from kling_mock.server.journal import answered, asked, hidden, listed, shown
 from kling_mock.server.memory import MemoryStore
 from kling_mock.server.routing import Router
 from kling_mock.server.scenario_file import UserRule
 from kling_mock.server.store import Store
+from kling_mock.server.targets import refusal
+from kling_mock.server.webhooks import Webhooks
 
 log = logging.getLogger("kling_mock")
 MEDIA = "/_mock/media"
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """How a mock behaves. `at` is ms since the epoch; `variants` and `mounts` are by provider name."""
+    """How a mock behaves. `at` is ms since the epoch; `variants` and `mounts` are by provider name.
+
+    `callback_allow` are the hosts that webhooks may be sent to beside this machine.
+    """
 
     auth: Auth = "registered"
     at: int | None = None
@@ -63,6 +70,7 @@ class Options(Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     max_body: int = 64 * 1024 * 1024
     fetch_images: bool = False
+    callback_allow: frozenset[str] = frozenset()
 
 
 class Prepared(Struct, frozen=True):
@@ -92,6 +100,9 @@ class Mock:
         self.accounts = Accounts(self.providers.values(), self.store, self.clocks, self.options.seed, self.options.auth)
         self._check_options()
         self.router = Router(self.providers, self.options.mounts)
+        self.webhooks = Webhooks(self.providers, self.store, self.clocks, self.options.callback_allow)
+        self.deliverer = Deliverer(self.webhooks)
+        self.clocks.changed = self.deliverer.wake
 
     def _check_options(self) -> None:
         for words, known in ((self.options.variants, "variants"), (self.options.mounts, "")):
@@ -185,7 +196,7 @@ class Mock:
 
         def step(found: Found) -> Decision:
             decision = decide(judgement, found, ids.seed(self.options.seed, account, found.ordinal), media)
-            violations = (*judgement.violations, *decision.violations)
+            violations = (*judgement.violations, *decision.violations, *self._unreachable(judgement, decision))
             notes = self._notes(call, decision, violations)
             reply = replace(decision.reply, headers={**decision.reply.headers, **notes})
             named = account if call.account or caller.claimed else None
@@ -194,8 +205,11 @@ class Mock:
 
         wall = self.clocks.wall()
         decision = self.store.decide(reads(judgement), call.provider.name, call.account, account, wall, step)
+        if any(isinstance(effect, Post) for effect in decision.effects):
+            self.deliverer.wake()
         self._tell(call, decision.reply, decision.violations)
-        return wire(decision.reply)
+        told = next((_told(e.exchange) for e in decision.effects if isinstance(e, Record)), None)
+        return replace(wire(decision.reply), tells=told)
 
     def download(self, method: str, path: str) -> Reply | None:
         """What a scenario does to the download of a task's file, if anything: another reply or another delivery."""
@@ -235,6 +249,18 @@ class Mock:
             }
         }
         return wire(provider.refuse(violation, {**scope, "now": self.clocks.now()}))
+
+    def deliver_due(self) -> int:
+        """Send the webhooks that are due now, whether or not a deliverer runs; gives how many attempts were made."""
+        return self.webhooks.deliver_due()
+
+    def _unreachable(self, judgement: Judgement, decision: Decision) -> tuple[Violation, ...]:
+        """A warning for a create whose webhooks will be sent nowhere."""
+        reason = refusal(judgement.callback, self.options.callback_allow) if judgement.callback else None
+        if reason is None or decision.task is None:
+            return ()
+        at = asked_at(judgement.operation.callbacks, judgement.scope)
+        return (Violation("mock/callback.refused", at, f"no webhook is sent there: {reason}", "warning"),)
 
     def _base(self, request: Request) -> str:
         """The address of this server as the client has it, or as --public-url says."""
@@ -292,7 +318,13 @@ def _exchange(
         unit=judgement.quote.unit if created and judgement.quote else None,
         lost=decision.lost,
         fingerprint=judgement.fingerprint or None,
+        saw=decision.saw,
     )
+
+
+def _told(row: Exchange) -> tuple[str, int] | None:
+    """Whose exchange it is and which, if the reply tells of a task."""
+    return (row.account, row.ordinal) if row.account is not None and row.saw else None
 
 
 def header_value(violations: tuple[Violation, ...], limit: int = 4096) -> str:
@@ -319,10 +351,6 @@ def wire(reply: Reply) -> Wire:
         text = reply.raw.text.encode()
         plain = {"Content-Type": reply.raw.content_type, "Content-Length": str(len(text)), **reply.headers}
         return Wire(reply.raw.status, plain, text, reply.delivery)
-    try:
-        body = msgspec.json.encode(reply.body)
-    except UnicodeEncodeError:
-        # A path given in process may hold half of a surrogate pair, which an error then repeats.
-        body = json.dumps(reply.body).encode()
+    body = encode(reply.body)
     headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **reply.headers}
     return Wire(reply.status, headers, body, reply.delivery)
