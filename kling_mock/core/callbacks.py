@@ -6,6 +6,7 @@ task is made: it is due when its state begins. What is delivered is rendered fro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from kling_mock.core.expressions import Expression, ExpressionError, Scope, comp
 from kling_mock.core.model import Attempt, Task, Webhook
 from kling_mock.core.scenarios import Hooks
 from kling_mock.core.templates import Template, by_variant
+
+PLACE = re.compile(r"\{\$request\.(?:body#(?P<body>/.*)|(?P<where>header|query|path)\.(?P<name>.+))\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,13 @@ class Signing:
 
 @dataclass(frozen=True, slots=True)
 class CallbackWords:
-    """One callback of an operation. `retries` are the waits after each attempt that failed, in ms."""
+    """One callback of an operation. `retries` are the waits after each attempt that failed, in ms.
+
+    `pointer` is where the request names the address, if it stands in one place.
+    """
 
     url: Expression
+    pointer: str
     method: str
     content_type: str
     bodies: Mapping[str, Template]
@@ -124,6 +131,7 @@ def _callback(expression: str, item: Place, method: str, place: Place, variants:
     node = words.node
     return CallbackWords(
         url=url if callable(url) else _constant(url),
+        pointer=_pointer(expression),
         method=method.upper(),
         content_type=node.get("content_type", content_type),
         bodies=by_variant(media, variants),
@@ -134,6 +142,13 @@ def _callback(expression: str, item: Place, method: str, place: Place, variants:
         stops=frozenset(node.get("stops", ())),
         signing=_signing(words.get("signing")),
     )
+
+
+def _pointer(expression: str) -> str:
+    match = PLACE.fullmatch(expression)
+    if match is None:
+        return ""
+    return match["body"] or f"{match['where']}/{match['name']}".lower()
 
 
 def _constant(value: Any) -> Expression:
@@ -153,3 +168,8 @@ def _signing(place: Place) -> Signing | None:
 def called_back(words: tuple[CallbackWords, ...], scope: Scope) -> str | None:
     """Where a request wants its callbacks, by the first of the operation's callbacks that it names an address for."""
     return next((url for row in words if (url := row.wanted(scope)) is not None), None)
+
+
+def asked_at(words: tuple[CallbackWords, ...], scope: Scope) -> str:
+    """The pointer of the address that `called_back` finds."""
+    return next((row.pointer for row in words if row.wanted(scope) is not None), "")

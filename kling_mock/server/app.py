@@ -42,6 +42,8 @@ def create_app(mock: Mock | None = None, allowed_hosts: Iterable[str] = ()) -> F
     @app.before_request
     def provider() -> Response | None:
         """Answer as a provider before Flask routes, so that any path and any method gets the provider's answer."""
+        # Here and not in `create_app`: a server may make its processes after that.
+        mock.deliverer.start()
         if is_control(request.path):
             return None if SPOILT in request.environ else _spoilt(mock)
         return _response(answer(mock, _request(mock)))

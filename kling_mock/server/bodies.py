@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
 from kling_mock.core.calls import body_for
@@ -28,6 +30,15 @@ class Decoded(Struct, frozen=True):
 
 def _wrong(rule: str, message: str) -> Decoded:
     return Decoded(violations=(Violation(f"mock/body.{rule}", "", message, situation=f"body.{rule}"),))
+
+
+def encode(document: Any) -> bytes:
+    """A document as the bytes of a body."""
+    try:
+        return msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        # A path given in process may hold half of a surrogate pair, which an error then repeats.
+        return json.dumps(document).encode()
 
 
 def decode(operation: Operation, request: Request) -> Decoded:

@@ -23,6 +23,8 @@ class Clocks:
         self, store: Store, at: int | None = None, speed: float = 1.0, wall: Callable[[], int] = wall_ms
     ) -> None:
         self._store, self._wall, self._last = store, wall, 0
+        self.changed: Callable[[], None] = lambda: None
+        """Called after every change: something may have become due."""
         first = self.wall()
         base = start(first, at)
         # A store that was used before goes on in its own time.
@@ -61,6 +63,7 @@ class Clocks:
                 own = old or IDENTITY
                 new = change(own, self.base().at(wall)).stamped(wall, len(own.pieces))
                 changed = self._store.turn(account, old, new)
+        self.changed()
 
     def speed(self, account: str | None) -> float:
         """How fast a clock runs against its source; 0 is frozen."""

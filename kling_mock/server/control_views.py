@@ -17,7 +17,7 @@ from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.core.showing import results
 from kling_mock.payloads import CannotJudge, Judge
-from kling_mock.server import steering
+from kling_mock.server import control_webhooks, steering
 from kling_mock.server.control_document import Given, document
 from kling_mock.server.journal import hidden
 from kling_mock.server.media_routes import media
@@ -296,4 +296,5 @@ VIEWS: Mapping[str, Callable[[Mock, Given], Response]] = {
     "getMedia": media,
     "getClock": clock,
     "changeClock": change_clock,
+    **control_webhooks.VIEWS,
 }

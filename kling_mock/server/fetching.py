@@ -101,7 +101,7 @@ def _hop(url: str, deadline: float, limit: int, allow_private: bool) -> bytes | 
     endpoints = _resolved(host, port, deadline)
     if not allow_private:
         _refuse_private(endpoints)
-    with _connected(endpoints, deadline) as plain, _cut_at(plain, deadline):
+    with _connected(endpoints, deadline) as plain, cut_at(plain, deadline):
         channel = _secured(plain, host) if parts.scheme == "https" else plain
         with closing(channel), closing(_ask(channel, parts)) as response:
             target = _redirect(response)
@@ -168,7 +168,7 @@ def _connected(endpoints: list[_Endpoint], deadline: float) -> socket.socket:
 
 
 @contextmanager
-def _cut_at(plain: socket.socket, deadline: float) -> Iterator[None]:
+def cut_at(plain: socket.socket, deadline: float) -> Iterator[None]:
     """Cut the connection at the deadline: a server that drips bytes never meets a read timeout."""
     left = _remaining(deadline)
     twin = plain.dup()  # TLS takes over the descriptor of `plain`; a duplicate still reaches the connection

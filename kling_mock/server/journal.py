@@ -16,7 +16,9 @@ from kling_mock.core.model import NOW, Exchange, Reply, Request, Violation
 HEADERS = frozenset(
     {"accept", "cache-control", "content-length", "content-type", "host", "idempotency-key", "prefer", "user-agent"}
 )
-SECRET = re.compile(r"eyJ[\w-]{5,}\.[\w-]*\.[\w-]*|\bsk-[\w-]{8,}|(?i:\bbearer\s+[\w.~+/-]{8,}=*)")
+SECRET = re.compile(
+    r"eyJ[\w-]{5,}\.[\w-]*\.[\w-]*|\bsk-[\w-]{8,}|(?i:\bbearer\s+[\w.~+/-]{8,}=*)|(?<=://)[^\s/?#@]+(?=@)"
+)
 DENSE = re.compile(r"[A-Za-z0-9+/=_~-]{101,}")
 CLAIMS = ("iss", "iat", "nbf", "exp")
 

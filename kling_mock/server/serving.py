@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 
 from kling_mock.server.app import create_app
+from kling_mock.server.deliverer import Deliverer
 from kling_mock.server.lane import Lane, Protocol
 from kling_mock.server.mock import Mock
 
@@ -24,19 +25,21 @@ SHUTDOWN_SECONDS = 3
 class Server(uvicorn.Server):
     """A uvicorn server that says when it answers, and whose process may end with 0 after a signal."""
 
-    def __init__(self, config: uvicorn.Config, lane: Lane, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, lane: Lane, deliverer: Deliverer, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._lane, self._ready = lane, ready
+        self._lane, self._deliverer, self._ready = lane, deliverer, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
         if self.started:
+            self._deliverer.start()
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let what runs come to its end, then end the lane's threads."""
+        """Let what runs come to its end, then end the threads of the lane and of the deliverer."""
         await super().shutdown(sockets)
+        await asyncio.to_thread(self._deliverer.stop)
         self._lane.close()
 
     @contextlib.contextmanager
@@ -89,7 +92,7 @@ def server(mock: Mock, allowed_hosts: Iterable[str], ready: Callable[[], None]) 
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         backlog=2048,
     )
-    return Server(config, lane, ready)
+    return Server(config, lane, mock.deliverer, ready)
 
 
 def serve(mock: Mock, listener: socket.socket, allowed_hosts: Iterable[str], ready: Callable[[], None]) -> None:

@@ -324,7 +324,7 @@ def test_the_deadline_cuts_a_connection_that_tls_has_taken_over() -> None:
     plain, server = socket.socketpair()
     with (
         server,
-        fetching._cut_at(plain, time.monotonic() + 0.1),
+        fetching.cut_at(plain, time.monotonic() + 0.1),
         socket.socket(fileno=plain.detach()) as taken,
     ):
         taken.settimeout(3)

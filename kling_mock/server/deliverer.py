@@ -1,0 +1,168 @@
+"""The deliverer: threads that send what is due, beside the server and never on a request's path.
+
+A task's webhooks go out one after the other, in the order in which they are due; tasks do not wait for each other, and
+a receiver that is slow keeps only itself waiting. No thread decides a state: what is due follows from the clocks alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from heapq import heappop, heappush
+from itertools import count
+
+from kling_mock.core.model import Webhook
+from kling_mock.server.store import Lease
+from kling_mock.server.targets import receiver
+from kling_mock.server.webhooks import Webhooks
+
+log = logging.getLogger("kling_mock")
+MOST = 1000
+"""How many rows this process takes on before it has sent them."""
+THREADS = 32
+PER_RECEIVER = 8
+LOOK_SECONDS = 0.1
+"""How long until it looks again by itself: time has passed, or another process has posted something."""
+STOP_SECONDS = 2.0
+
+Key = tuple[str, str]
+
+
+class _Lane:
+    """The rows of one task that wait for their turn, with the wall time until which each may be sent."""
+
+    def __init__(self, key: Key, to: str) -> None:
+        self.key, self.to, self.busy = key, to, False
+        self.rows: list[tuple[int, int, Lease, int]] = []
+
+
+class Deliverer:
+    """Sends the webhooks of one mock. `start` and `wake` may be called at any time, from any thread."""
+
+    def __init__(self, webhooks: Webhooks) -> None:
+        self._webhooks = webhooks
+        self._lock = threading.Condition()
+        self._due = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._lanes: dict[Key, _Lane] = {}
+        self._busy: Counter[str] = Counter()
+        self._held = self._workers = 0
+        self._order = count()
+
+    def start(self) -> None:
+        """Start sending, unless it has been started."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._stopping = False
+                self._thread = threading.Thread(target=self._run, name="kling-mock webhooks", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Take on no more, give back what was not begun, and wait a little for what was."""
+        self._stopping = True
+        self._due.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join(STOP_SECONDS)
+        with self._lock:
+            lanes = list(self._lanes.values())
+        for lane in lanes:
+            self._give_back(lane)
+        with self._lock:
+            self._lock.wait_for(lambda: not self._workers, STOP_SECONDS)
+
+    def wake(self) -> None:
+        """Look at once: something may have become due."""
+        self._due.set()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._due.clear()
+            try:
+                taken = self._take()
+            except Exception:
+                log.exception("the outbox cannot be read; it is tried again")
+                taken = 0
+            if not taken:
+                self._due.wait(LOOK_SECONDS)
+
+    def _take(self) -> int:
+        """Take on what is due and let it be sent."""
+        with self._lock:
+            room = MOST - self._held
+        leases = self._webhooks.lease(room) if room else []
+        # An attempt that begins later than this might outlast its lease.
+        until = self._webhooks.clocks.wall() + self._webhooks.longest_ms
+        with self._lock:
+            for lease in leases:
+                self._enqueue(lease, until)
+            wanted = min(THREADS, sum(not lane.busy for lane in self._lanes.values()) + self._workers)
+            for _ in range(wanted - self._workers):
+                self._workers += 1
+                threading.Thread(target=self._work, name="kling-mock webhook", daemon=True).start()
+        return len(leases)
+
+    def _enqueue(self, lease: Lease, until: int) -> None:
+        row = lease.webhook
+        key = (row.provider, row.task)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(key, receiver(row.url))
+        heappush(lane.rows, (row.due, next(self._order), lease, until))
+        self._held += 1
+
+    def _work(self) -> None:
+        """Walk one lane after the other, as long as there is one that may be walked."""
+        while (lane := self._pick()) is not None:
+            while (lease := self._next(lane)) is not None:
+                self._send(lane, lease)
+            self._due.set()
+
+    def _pick(self) -> _Lane | None:
+        with self._lock:
+            for lane in self._lanes.values():
+                if not self._stopping and not lane.busy and self._busy[lane.to] < PER_RECEIVER:
+                    lane.busy = True
+                    self._busy[lane.to] += 1
+                    return lane
+            self._workers -= 1
+            self._lock.notify_all()
+            return None
+
+    def _next(self, lane: _Lane) -> Lease | None:
+        """The lane's next row whose lease lasts long enough; others come back when theirs has run out."""
+        with self._lock:
+            while lane.rows and not self._stopping:
+                _, _, lease, until = heappop(lane.rows)
+                self._held -= 1
+                if self._webhooks.clocks.wall() <= until:
+                    return lease
+            lane.busy = False
+            self._busy[lane.to] -= 1
+            if not lane.rows:
+                del self._lanes[lane.key]
+            return None
+
+    def _send(self, lane: _Lane, lease: Lease) -> None:
+        try:
+            after = self._webhooks.attempt(lease)
+            if after is not None and _due_again(after, lease.now):
+                # It may be due before what waits behind it: the store knows the order.
+                self._give_back(lane)
+        except Exception:
+            log.exception("the webhook %s could not be written back; it will be sent again", lease.webhook.id)
+
+    def _give_back(self, lane: _Lane) -> None:
+        with self._lock:
+            rows, lane.rows = lane.rows, []
+            self._held -= len(rows)
+        for _, _, lease, _ in rows:
+            self._webhooks.store.settle_webhook(lease.webhook)
+
+
+def _due_again(row: Webhook, now: int) -> bool:
+    return row.outcome is None and row.due <= now
