@@ -1,4 +1,4 @@
-"""One account's ledger in memory: dated lines, folded into totals as their time comes.
+"""One account's ledger: what its dated lines sum up to, and the lines themselves where they are kept in memory.
 
 An append costs O(log n) in the lines not yet due, reading the totals O(1) beside what has come due since; time never
 goes back, so what is folded stays folded.
@@ -6,15 +6,43 @@ goes back, so what is folded stays folded.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 from heapq import heappop, heappush
 from itertools import count
 
+from msgspec import Struct, field
+
 from kling_mock.core.model import Balance, Entry, Pack
 
 ZERO = Decimal(0)
+
+
+class Totals(Struct):
+    """What the lines that have come due sum up to, by pack; `counted` is how many there were."""
+
+    reserved: dict[str, Decimal] = field(default_factory=dict)
+    spent: dict[str, Decimal] = field(default_factory=dict)
+    slots: Decimal = ZERO
+    counted: int = 0
+
+    def count(self, entry: Entry) -> None:
+        """Count a line that has come due."""
+        self.counted += 1
+        if entry.of == "slots":
+            self.slots += entry.amount
+            return
+        reserved = entry.amount if entry.of == "reserve" else -entry.amount
+        self.reserved[entry.pack] = self.reserved.get(entry.pack, ZERO) + reserved
+        if entry.of == "settle":
+            self.spent[entry.pack] = self.spent.get(entry.pack, ZERO) + entry.amount
+
+    def balances(self, packs: Iterable[Pack]) -> tuple[Balance, ...]:
+        """What each pack holds."""
+        return tuple(
+            Balance(pack, self.reserved.get(pack.type, ZERO), self.spent.get(pack.type, ZERO)) for pack in packs
+        )
 
 
 class Ledger:
@@ -25,9 +53,7 @@ class Ledger:
         self._waiting: list[tuple[int, int, Entry]] = []
         self._withdrawn: set[int] = set()
         self._order = count()
-        self._reserved: dict[str, Decimal] = defaultdict(lambda: ZERO)
-        self._spent: dict[str, Decimal] = defaultdict(lambda: ZERO)
-        self._slots = ZERO
+        self._totals = Totals()
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Add lines, due now or later."""
@@ -47,18 +73,8 @@ class Ledger:
             if order in self._withdrawn:
                 self._withdrawn.remove(order)
             else:
-                self._count(entry)
-
-    def _count(self, entry: Entry) -> None:
-        self._past.append(entry)
-        if entry.of == "slots":
-            self._slots += entry.amount
-        elif entry.of == "reserve":
-            self._reserved[entry.pack] += entry.amount
-        else:
-            self._reserved[entry.pack] -= entry.amount
-            if entry.of == "settle":
-                self._spent[entry.pack] += entry.amount
+                self._past.append(entry)
+                self._totals.count(entry)
 
     def lines(self) -> list[Entry]:
         """The newest lines that were counted, then those to come. O(n log n) in them."""
@@ -68,9 +84,9 @@ class Ledger:
     def balances(self, packs: Iterable[Pack], now: int) -> tuple[Balance, ...]:
         """What each pack holds at `now`."""
         self.fold(now)
-        return tuple(Balance(pack, self._reserved[pack.type], self._spent[pack.type]) for pack in packs)
+        return self._totals.balances(packs)
 
     def open_slots(self, now: int) -> int:
         """How many slots the account's open tasks take at `now`."""
         self.fold(now)
-        return int(self._slots)
+        return int(self._totals.slots)

@@ -77,9 +77,11 @@ class MemoryStore:
         """See `Store.decide`: here the lock is the transaction."""
         with self._lock:
             counted = account.id if account else claimed
+            ordinal = 0 if counted is None else self._ordinals[counted] + 1
+            decision = step(self._fetch(reads, provider, account, counted or "", wall, ordinal))
+            # A step that raised leaves nothing behind, not even a number.
             if counted is not None:
-                self._ordinals[counted] += 1
-            decision = step(self._fetch(reads, provider, account, counted or "", wall))
+                self._ordinals[counted] = ordinal
             for effect in decision.effects:
                 self._apply(provider, effect)
             return decision
@@ -87,7 +89,8 @@ class MemoryStore:
     def fetch(self, reads: Reads, provider: str, account: Account | None, wall: int) -> Found:
         """What `reads` names, to look at only."""
         with self._lock:
-            return self._fetch(reads, provider, account, account.id if account else "", wall)
+            ordinal = self._ordinals.get(account.id, 0) if account else 0
+            return self._fetch(reads, provider, account, account.id if account else "", wall, ordinal)
 
     def number(self, name: str) -> int:
         """The next number of a sequence, from 1."""
@@ -95,7 +98,9 @@ class MemoryStore:
             self._sequences[name] += 1
             return self._sequences[name]
 
-    def _fetch(self, reads: Reads, provider: str, account: Account | None, claimed: str, wall: int) -> Found:
+    def _fetch(
+        self, reads: Reads, provider: str, account: Account | None, claimed: str, wall: int, ordinal: int
+    ) -> Found:
         owner = account.id if account else None
         tasks = {id_: task for id_ in reads.tasks if (task := self._visible(provider, id_, owner))}
         clock = owner or next((task.account for task in tasks.values()), claimed)
@@ -104,7 +109,7 @@ class MemoryStore:
         return Found(
             now=now,
             owner=clock,
-            ordinal=self._ordinals.get(claimed, 0),
+            ordinal=ordinal,
             tasks=tasks,
             alias=self._by_alias(owner, reads.alias) if owner and reads.alias else None,
             page=self._page(owner, reads) if owner else (),
@@ -251,9 +256,9 @@ class MemoryStore:
     # Webhooks
 
     def webhooks(self, account: str | None = None) -> Iterator[Webhook]:
-        """The outbox, in the order in which rows were posted."""
+        """The outbox, in the order in which rows are due."""
         with self._lock:
-            rows = list(self._outbox.rows.values())
+            rows = sorted(self._outbox.rows.values(), key=lambda row: row.due)
         yield from (row for row in rows if account in (None, row.account))
 
     def lease(self, wall: int, until: int, most: int) -> list[Lease]:
@@ -333,10 +338,11 @@ class _PageIndex:
 
 
 class _Outbox:
-    """Rows by (id, copy), and per account a heap of those that wait."""
+    """Rows by (id, copy), per account a heap of those that wait, and the settled ones in the order of settling."""
 
     def __init__(self, most: int) -> None:
-        self.rows: OrderedDict[HookKey, Webhook] = OrderedDict()
+        self.rows: dict[HookKey, Webhook] = {}
+        self._settled: OrderedDict[HookKey, None] = OrderedDict()
         self._most = most
         self._waiting: dict[str, list[tuple[int, int, HookKey]]] = defaultdict(list)
         self._leased: dict[HookKey, int] = {}
@@ -352,10 +358,17 @@ class _Outbox:
         if key in self.rows:
             return
         self.rows[key] = row
+        self._queue(row)
+        while len(self.rows) > self._most and self._settled:
+            del self.rows[self._settled.popitem(last=False)[0]]
+
+    def _queue(self, row: Webhook) -> None:
+        """Among those that wait, or among the settled ones."""
+        self._settled.pop((row.id, row.copy), None)
         if row.outcome is None:
             self._wait(row)
-        while len(self.rows) > self._most and next(iter(self.rows.values())).outcome is not None:
-            self.rows.popitem(last=False)
+        else:
+            self._settled[row.id, row.copy] = None
 
     def _wait(self, row: Webhook) -> None:
         heappush(self._waiting[row.account], (row.due, next(self._order), (row.id, row.copy)))
@@ -393,11 +406,11 @@ class _Outbox:
         self._leased.pop(key, None)
         if key in self.rows:
             self.rows[key] = row
-            if row.outcome is None:
-                self._wait(row)
+            self._queue(row)
 
     def reset(self, account: str) -> None:
         """Forget an account's rows."""
-        self.rows = OrderedDict((key, row) for key, row in self.rows.items() if row.account != account)
+        self.rows = {key: row for key, row in self.rows.items() if row.account != account}
+        self._settled = OrderedDict((key, None) for key in self._settled if key in self.rows)
         self._waiting.pop(account, None)
         self._leased = {key: end for key, end in self._leased.items() if key in self.rows}

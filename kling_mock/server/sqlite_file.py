@@ -1,0 +1,246 @@
+"""The file under a `SqliteStore`: how it is recognised, made and locked, and its errors in plain words.
+
+A file that is not ours, is of a later format or is damaged is refused before SQLite may write to it. What was answered
+survives `kill -9`: a commit is in the kernel's hands by then (WAL, synchronous=NORMAL). When the power fails, the last
+commits before it may be lost, but the file stays whole; a mock needs no fsync for each call.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from sqlite3 import Connection, connect
+from threading import Lock
+
+from kling_mock.server.store import StoreError
+
+MAGIC = b"SQLite format 3\0"
+APPLICATION = 0x6B6C6D6B  # "klmk"
+FORMAT = 1
+SCHEMA = """
+CREATE TABLE accounts (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE credentials (provider TEXT, name TEXT, value TEXT, account TEXT NOT NULL,
+  PRIMARY KEY (provider, name, value)) WITHOUT ROWID;
+CREATE TABLE clocks (account TEXT PRIMARY KEY, line BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE numbers (of TEXT, name TEXT, value INTEGER NOT NULL, PRIMARY KEY (of, name)) WITHOUT ROWID;
+CREATE TABLE counters (account TEXT, name TEXT, count INTEGER NOT NULL, since INTEGER NOT NULL,
+  PRIMARY KEY (account, name)) WITHOUT ROWID;
+CREATE TABLE tasks (seq INTEGER PRIMARY KEY, provider TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL,
+  kind TEXT NOT NULL, place INTEGER NOT NULL, alias TEXT, created INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE UNIQUE INDEX tasks_id ON tasks (provider, id);
+CREATE UNIQUE INDEX tasks_page ON tasks (account, kind, place);
+CREATE INDEX tasks_alias ON tasks (account, alias) WHERE alias IS NOT NULL;
+CREATE TABLE ledgers (account TEXT PRIMARY KEY, totals BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE dated (seq INTEGER PRIMARY KEY, account TEXT NOT NULL, at INTEGER NOT NULL, task TEXT NOT NULL,
+  body BLOB NOT NULL);
+CREATE INDEX dated_at ON dated (account, at);
+CREATE TABLE past (account TEXT, place INTEGER, body BLOB NOT NULL, PRIMARY KEY (account, place)) WITHOUT ROWID;
+CREATE TABLE exchanges (seq INTEGER PRIMARY KEY, account TEXT, ordinal INTEGER NOT NULL, provider TEXT NOT NULL,
+  body BLOB NOT NULL);
+CREATE INDEX exchanges_ordinal ON exchanges (account, ordinal);
+CREATE TABLE webhooks (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, copy INTEGER NOT NULL, account TEXT NOT NULL,
+  task TEXT NOT NULL, due INTEGER NOT NULL, tried INTEGER NOT NULL, settled INTEGER, leased INTEGER NOT NULL DEFAULT 0,
+  body BLOB NOT NULL);
+CREATE UNIQUE INDEX webhooks_id ON webhooks (id, copy);
+CREATE INDEX webhooks_waiting ON webhooks (account, due) WHERE settled IS NULL;
+CREATE INDEX webhooks_settled ON webhooks (settled) WHERE settled IS NOT NULL;
+"""
+NEW = "name a new file, or move this one (and its -wal and -shm) away"
+TOLD = {
+    sqlite3.SQLITE_BUSY: "is locked by another program; stop what holds it, or name another file",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; make its folder writable for this user",
+    sqlite3.SQLITE_CORRUPT: f"is damaged; {NEW}",
+    sqlite3.SQLITE_FULL: "cannot grow, the disk is full; make room and try again",
+    sqlite3.SQLITE_NOTADB: "is no SQLite database; name another file",
+    sqlite3.SQLITE_PERM: "may not be opened; make it readable and writable for this user",
+    sqlite3.SQLITE_READONLY: "may not be written; make it and its folder writable for this user",
+}
+
+
+def told(path: str, error: sqlite3.Error) -> StoreError:
+    """An error of SQLite's as one line: the file, what is wrong with it, and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return StoreError(f"the store {path} " + TOLD.get(code, f"cannot be used ({error}); check the disk it is on"))
+
+
+class Database:
+    """A file, and as many connections to it as there are calls at a time. Any thread may come with any call."""
+
+    def __init__(self, path: str, timeout: float = 5.0) -> None:
+        self.path, self._timeout = os.path.abspath(path), timeout
+        self._renew()
+        inspect(self.path)
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self.close()
+            raise told(self.path, error) from error
+
+    def _renew(self) -> None:
+        self._process, self._turn, self._open = os.getpid(), Lock(), True
+        self._idle: list[Connection] = []
+
+    def _prepare(self) -> None:
+        """Make the tables in a new file, and see that it can be written."""
+        connection = self._connection()
+        self._idle.append(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in SCHEMA.split(";\n"):
+                connection.execute(statement)
+            # In the same transaction as the tables, and before the log: the file's first page always tells whose it is.
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+        connection.execute("COMMIT")
+        self._log_ahead(connection)
+
+    def _log_ahead(self, connection: Connection) -> None:
+        """Switch to write-ahead logging. SQLite does not wait here for others that open the file at the same time."""
+        end = time.monotonic() + self._timeout
+        while True:
+            try:
+                mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            except sqlite3.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+                continue
+            if mode != "wal":
+                raise StoreError(f"the store {self.path} lies where SQLite cannot share memory; name a local file")
+            return
+
+    def _connection(self) -> Connection:
+        if not self._open:
+            raise StoreError(f"the store {self.path} is closed")
+        if self._idle:
+            return self._idle.pop()
+        connection = connect(
+            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that may write: all of it happens, or nothing.
+
+        Threads of this process queue at a lock of their own: SQLite's waiting is sleeping.
+        """
+        self._belong()
+        with self._turn, self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads: one state of the file, whoever writes meanwhile."""
+        self._belong()
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def asking(self) -> Iterator[Connection]:
+        """For a single SELECT, which is a transaction by itself."""
+        self._belong()
+        with self._transaction(None) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str | None) -> Iterator[Connection]:
+        connection = None
+        try:
+            connection = self._connection()
+            if begin:
+                connection.execute(begin)
+            yield connection
+            if begin:
+                connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise told(self.path, error) from error
+        finally:
+            if connection is not None:
+                self._give_back(connection)
+
+    def _give_back(self, connection: Connection) -> None:
+        # After some errors (a full disk) SQLite has rolled back by itself.
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        if self._open and not connection.in_transaction:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def _belong(self) -> None:
+        """Connections must not be carried over a fork, not even to close them: their locks are the parent's."""
+        if self._process != os.getpid():
+            self._inherited = self._idle
+            self._renew()
+
+    def close(self) -> None:
+        """Close what is not in use; what is follows when it is done."""
+        self._belong()
+        self._open = False
+        while self._idle:
+            self._idle.pop().close()
+
+
+def inspect(path: str) -> None:
+    """Raise `StoreError` for a file that is not a store of ours, without writing a byte to it."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return _inspect_folder(path)
+    except OSError as error:
+        raise StoreError(f"the store {path} cannot be reached ({error.strerror}); name another file") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise StoreError(f"the store {path} is a directory; name a file in it")
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"the store {path} is no regular file; name another one")
+    if found.st_size:
+        _inspect_head(path)
+        _inspect_pages(path)
+    return None
+
+
+def _inspect_folder(path: str) -> None:
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise StoreError(f"the store {path} cannot be made: there is no folder {folder}; make it first")
+
+
+def _inspect_head(path: str) -> None:
+    """Whose file it is stands in its first 100 bytes (https://www.sqlite.org/fileformat.html#the_database_header)."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(100)
+    except OSError as error:
+        raise StoreError(f"the store {path} cannot be read ({error.strerror}); name another file") from error
+    if not head.startswith(MAGIC):
+        raise StoreError(f"the store {path} is no SQLite database; name another file")
+    version, application = (int.from_bytes(head[at : at + 4], "big") for at in (60, 68))
+    if application != APPLICATION:
+        raise StoreError(f"the store {path} is another program's SQLite database; name another file")
+    if version != FORMAT:
+        raise StoreError(
+            f"the store {path} was written by another kling-mock (format {version}, this one knows {FORMAT}); {NEW}"
+        )
+
+
+def _inspect_pages(path: str) -> None:
+    """Read the whole file once, through a connection that cannot write: about a second for a gigabyte."""
+    connection = None
+    try:
+        connection = connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=5.0)
+        whole = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+    except sqlite3.Error as error:
+        raise told(path, error) from error
+    finally:
+        if connection is not None:
+            connection.close()
+    if not whole:
+        raise StoreError(f"the store {path} {TOLD[sqlite3.SQLITE_CORRUPT]}")
