@@ -39,3 +39,11 @@ def load(names: tuple[str, ...], folders: tuple[Path, ...]) -> dict[str, Provide
 def colored() -> bool | None:
     """False where NO_COLOR asks for none; else click decides, by whether a terminal is written to."""
     return False if os.environ.get("NO_COLOR") else None
+
+scenarios_option = click.option(
+    "--scenarios",
+    "scenario_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A YAML file with scenarios of your own, and rules that choose one by call, body and turn.",
+)

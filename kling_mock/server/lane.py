@@ -171,7 +171,8 @@ class Lane:
             await send({"type": "http.response.body", "body": body})
             return there
         await send({"type": "http.response.body", "body": body[: delivery.cut_at], "more_body": True})
-        abort(scope)
+        # Closed and not reset: what was sent must be there to be read, and only then the early end.
+        scope["extensions"][TRANSPORT].close()
         await _end(receive)
         return True
 

@@ -106,11 +106,18 @@ def register(
 ) -> Account:
     """A new account; `packs` are {type, total, unit?}, the provider's own unless given."""
     chosen = provider(mock, name, "/provider")
-    if scenario is not None and scenario not in chosen.scenarios:
-        near = closest(cut(scenario), chosen.scenarios)
-        raise Refused("value", f"{name} has no scenario {cut(scenario)!r}{near}", "/scenario")
+    if scenario is not None:
+        known_scenario(chosen, scenario)
     bought = None if packs is None else _packs(chosen, packs)
     return mock.accounts.register(chosen, bought, slots, scenario)
+
+
+def known_scenario(chosen: Provider, reference: str) -> None:
+    """Refuse what is no scenario of the provider, or has parameters that it does not take."""
+    try:
+        chosen.scenarios.find(reference)
+    except ValueError as error:
+        raise Refused("value", f"{chosen.name}: {error}", "/scenario") from None
 
 
 def _packs(chosen: Provider, rows: Iterable[Mapping[str, Any]]) -> tuple[Pack, ...]:
@@ -157,6 +164,7 @@ def force_state(mock: Mock, id_: str, state: str, reason: str | None = None, jum
             raise Refused("conflict", f'{error}; "break": true jumps there all the same', "/state") from None
 
     mock.store.decide(Reads((id_,)), served.name, None, None, mock.clocks.wall(), step)
+    mock.deliverer.wake()
     return task(mock, id_)
 
 
