@@ -19,7 +19,8 @@ from kling_mock.core.documents import tokens
 from kling_mock.core.expressions import ABSENT, point, text
 from kling_mock.core.judging import Facts, Judgement, judge
 from kling_mock.core.model import Quote, Violation
-from kling_mock.core.reading import convert
+from kling_mock.core.reading import Reader, convert, is_absent
+from kling_mock.core.schemas import Rule
 
 MOST_STEPS = 24
 REPAIRABLE = frozenset({"body", "rules", "capabilities"})
@@ -96,12 +97,34 @@ def candidates(judgement: Judgement, violation: Violation) -> Iterator[Patch]:
     if rule is not None:
         if rule.repair:
             yield rule.repair
+        yield from _adding_up(judgement, rule)
     elif violation.stage == "capabilities":
         yield from _other_cells(judgement, violation)
     else:
         value = point(judgement.call.document, tokens(violation.pointer))
         keyword = violation.rule.rpartition("/")[2]
-        yield from _by_keyword(keyword, violation.values.get("bound"), violation.pointer, value)
+        bound = violation.values.get("bound")
+        if keyword in ("maximum", "minimum"):
+            bound = _typed(judgement, violation.pointer, bound)
+        yield from _by_keyword(keyword, bound, violation.pointer, value)
+
+
+def _adding_up(judgement: Judgement, rule: Rule) -> Iterator[Patch]:
+    """Let a total be what its parts add up to."""
+    compares = (row.compare for row in judgement.call.provider.judged if row.rule is rule and row.compare is not None)
+    for compare in compares:
+        parts = point(judgement.scope["request"]["body"], tokens(compare.sum or ""))
+        numbers = [convert(part, "number") for part in parts] if compare.sum and isinstance(parts, list) else []
+        if compare.equals and numbers and ABSENT not in numbers:
+            yield _set(judgement, compare.equals, sum(numbers))
+
+
+def _typed(judgement: Judgement, pointer: str, value: Any) -> Any:
+    """A value in the type that the documents ask for at a pointer."""
+    reader: Reader | None = next(iter(judgement.operation.bodies.values())).reader
+    for token in tokens(pointer):
+        reader = None if reader is None else reader.items if token.isdigit() else reader.members.get(token)
+    return convert(value, reader.type) if reader and reader.type else value
 
 
 def _by_keyword(keyword: str, limit: Any, pointer: str, value: Any) -> Iterator[Patch]:
@@ -125,7 +148,7 @@ def _put(pointer: str, value: Any) -> Patch:
 
 def _nearest(value: Any, choices: list[Any]) -> list[Any]:
     """The choice that was probably meant: the nearest number, else the closest text."""
-    wanted = [choice for choice in choices if choice not in ("", None)]
+    wanted = [choice for choice in choices if not is_absent(choice)]
     number = convert(value, "number")
     numbers = {choice: convert(choice, "number") for choice in wanted if not isinstance(choice, bool)}
     if number is not ABSENT and numbers and ABSENT not in numbers.values():
@@ -148,7 +171,14 @@ def _other_cells(judgement: Judgement, violation: Violation) -> Iterator[Patch]:
     for other, cell in table.choices(feature.name, model):
         if other not in (mode, "*") and cell.has(seconds) and (patch := _parameter(judgement, "mode", other)):
             yield patch
-    yield ({"op": "remove", "path": feature.field},)
+    if feature.field != judgement.operation.pointers.get("model"):
+        yield ({"op": "remove", "path": feature.field},)
+        return
+    # Without its model a request would mean the default one: it is another model that is wanted, the nearest by name.
+    cells = ((name, table.cell(name, mode, feature.name)) for name in table.matrix)
+    having = [name for name, there in cells if there and there.has(seconds)]
+    for other in get_close_matches(model, having, n=1, cutoff=0.0):
+        yield _set(judgement, feature.field, other)
 
 
 def _parameter(judgement: Judgement, name: str, value: Any) -> Patch | None:
@@ -157,8 +187,11 @@ def _parameter(judgement: Judgement, name: str, value: Any) -> Patch | None:
     pointer = operation.pointers.get(name)
     if pointer is None:
         return None
-    body = next(iter(operation.bodies.values()))
-    reader = body.reader.members.get(tokens(pointer)[0])
-    written = convert(value, reader.type) if reader and reader.type else value
+    return _set(judgement, pointer, value)
+
+
+def _set(judgement: Judgement, pointer: str, value: Any) -> Patch:
+    """Put a value where a pointer points, in the type that the documents ask for."""
+    written = _typed(judgement, pointer, value)
     given = point(judgement.call.document, tokens(pointer)) is not ABSENT
     return ({"op": "replace" if given else "add", "path": pointer, "value": written},)
