@@ -9,9 +9,9 @@ import pytest
 
 from kling_mock.core.provider import Provider
 from kling_mock.server.mock import Mock
+from tests.conftest import AT
 from tests.server.control_client import Control
 
-AT = 1_767_225_600_000
 MINE = "kling-default"
 
 
