@@ -147,7 +147,7 @@ def _error(subject: Subject, name: str) -> Facts:
         yield "answers", ", ".join(asked)
     features = provider.capabilities.features.values() if provider.capabilities else ()
     used = [rule.id for rule in provider.rules.values() if rule.error == name]
-    used += [feature.name for feature in features if feature.error == name]
+    used += [feature.name for feature in features if name in (feature.error, feature.nowhere)]
     if used:
         yield "of", ", ".join(used)
 

@@ -74,11 +74,20 @@ def test_json_has_the_promised_keys_and_no_others() -> None:
     assert set(verdict) == promised | {"suggestions"}
     assert verdict["ok"] is False
     for row in verdict["violations"]:
-        assert set(row) == {"rule", "pointer", "severity", "message", "provider_says", "suggestion", "evidence"}
+        assert set(row) == {
+            "rule",
+            "pointer",
+            "severity",
+            "message",
+            "provider_says",
+            "suggestion",
+            "reason",
+            "evidence",
+        }
     assert set(verdict["violations"][0]["provider_says"]) == {"status", "code", "message"}
     assert verdict["violations"][0]["provider_says"]["code"] == 1201
     good = judge({**START_END, "mode": "pro"}, "kling").as_json()
-    assert good["quote"].keys() == {"amount", "unit", "usd", "how"}
+    assert good["quote"].keys() == {"amount", "unit", "usd", "how", "evidence"}
     assert {key for row in good["not_judged"] for key in row} == {"rule", "why"}
 
 

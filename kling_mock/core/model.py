@@ -92,12 +92,17 @@ class Wire(Struct, frozen=True):
 
 
 class Quote(Struct, frozen=True):
-    """What a request costs: `amount` in `unit`, `usd` where a rate is known, `how` it was computed."""
+    """What a request costs: `amount` in `unit`, `usd` where a rate is known, `how` it was computed.
+
+    `what` is what is paid for, in short ("5 s"); `evidence` says how well the price is known, as in the specs.
+    """
 
     amount: Decimal
     unit: str
     how: str
     usd: Decimal | None = None
+    what: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Moment(Struct, frozen=True, array_like=True):

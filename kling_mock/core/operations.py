@@ -28,7 +28,7 @@ from kling_mock.core.schemas import Schemas
 from kling_mock.core.security import required
 from kling_mock.core.templates import Template, compile_template
 
-BODY_POINTER = re.compile(r"\{\$request\.body#(/[^}]*)\}")
+BODY_POINTER = re.compile(r"\{\$request\.body#(/[^}|?]+)\}")
 
 
 def compile_operation(

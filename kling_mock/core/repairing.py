@@ -20,7 +20,6 @@ from kling_mock.core.expressions import ABSENT, point, text
 from kling_mock.core.judging import Facts, Judgement, judge
 from kling_mock.core.model import Quote, Violation
 from kling_mock.core.reading import Reader, convert, is_absent
-from kling_mock.core.schemas import Rule
 
 MOST_STEPS = 24
 REPAIRABLE = frozenset({"body", "rules", "capabilities"})
@@ -97,7 +96,7 @@ def candidates(judgement: Judgement, violation: Violation) -> Iterator[Patch]:
     if rule is not None:
         if rule.repair:
             yield rule.repair
-        yield from _adding_up(judgement, rule)
+        yield from _sums(judgement, violation.rule)
     elif violation.stage == "capabilities":
         yield from _other_cells(judgement, violation)
     else:
@@ -109,14 +108,13 @@ def candidates(judgement: Judgement, violation: Violation) -> Iterator[Patch]:
         yield from _by_keyword(keyword, bound, violation.pointer, value)
 
 
-def _adding_up(judgement: Judgement, rule: Rule) -> Iterator[Patch]:
-    """Let a total be what its parts add up to."""
-    compares = (row.compare for row in judgement.call.provider.judged if row.rule is rule and row.compare is not None)
+def _sums(judgement: Judgement, rule: str) -> Iterator[Patch]:
+    """Another number where the numbers of a comparison should add up."""
+    document = judgement.scope["request"]["body"]
+    compares = (row.compare for row in judgement.call.provider.judged if row.rule.id == rule)
     for compare in compares:
-        parts = point(judgement.scope["request"]["body"], tokens(compare.sum or ""))
-        numbers = [convert(part, "number") for part in parts] if compare.sum and isinstance(parts, list) else []
-        if compare.equals and numbers and ABSENT not in numbers:
-            yield _set(judgement, compare.equals, sum(numbers))
+        for at, number in compare.mended(document) if compare else ():
+            yield _set(judgement, at, number)
 
 
 def _typed(judgement: Judgement, pointer: str, value: Any) -> Any:
