@@ -69,7 +69,6 @@ class Compare(Struct, frozen=True):
             max(row) - min(row) <= self.tolerance for row in ([fact[name] for fact in known] for name in self.same)
         )
 
-
     def _known(self, images: Collection[Image], roles: Collection[str]) -> list[Fact]:
         """The facts of the images in some roles, of those for which all that is compared was measured."""
         facts = (image.fact for image in images if image.role in roles)
