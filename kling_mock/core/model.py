@@ -180,7 +180,7 @@ class Pack(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True):
-    """A namespace at one provider: its credentials, packs, slots and default scenario."""
+    """A namespace at one provider: its credentials, packs, slots, default scenario and default variant."""
 
     id: str
     provider: str
@@ -189,6 +189,7 @@ class Account(Struct, frozen=True):
     packs: tuple[Pack, ...] = ()
     slots: int | None = None
     scenario: str | None = None
+    variant: str | None = None
 
 
 # What a decision may ask of the store: the closed sets of reads and effects.

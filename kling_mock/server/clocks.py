@@ -23,6 +23,7 @@ class Clocks:
         self._wall, self._last, self._lock = wall, 0, Lock()
         first = self.wall()
         self._base = start(first, at)
+        self._speed = speed
         if speed != 1.0 and at is None:
             self._base = self._base.run(first, speed)
         self._own: dict[str, Line] = {}
@@ -59,6 +60,11 @@ class Clocks:
     def speed(self, account: str | None) -> float:
         """How fast a clock runs against its source; 0 is frozen."""
         return self._base.speed if account is None else self.line(account).speed
+
+    def pace(self, account: str | None) -> float:
+        """The speed that ruled before the clock was frozen; of a base that was frozen from its start the server's."""
+        line, otherwise = (self._base, self._speed or 1.0) if account is None else (self.line(account), 1.0)
+        return next((piece.speed for piece in reversed(line.pieces) if piece.speed), otherwise)
 
     def reset(self, account: str | None) -> None:
         """Give one account the base's time again, or all of them. The base goes on: time never goes back."""

@@ -122,10 +122,11 @@ class Mock:
         return Prepared(call, caller, tuple(found))
 
     def _preferences(self, provider: Provider, caller: Caller) -> dict[str, str]:
-        """The server's and the account's choices of variant, latency and scenario."""
+        """The choices of variant, latency and scenario: the account's go before the server's."""
         chosen = {"variant": self.options.variants.get(provider.name), "latency": self.options.latency}
         if caller.account:
             chosen["scenario"] = caller.account.scenario
+            chosen["variant"] = caller.account.variant or chosen["variant"]
         return {name: value for name, value in chosen.items() if value}
 
     def measure(self, prepared: Prepared) -> Facts:

@@ -105,15 +105,16 @@ def register(
     packs: Iterable[Mapping[str, Any]] | None = None,
     slots: int | None = None,
     scenario: str | None = None,
+    variant: str | None = None,
 ) -> Account:
     """A new account; `packs` are {type, total, unit?}, the provider's own unless given."""
     chosen = provider(mock, name, "/provider")
-    if scenario is not None and scenario not in chosen.scenarios:
-        near = closest(cut(scenario), chosen.scenarios)
-        raise Refused("value", f"{name} has no scenario {cut(scenario)!r}{near}", "/scenario")
+    for what, word, known in (("scenario", scenario, chosen.scenarios), ("variant", variant, chosen.variants)):
+        if word is not None and word not in known:
+            raise Refused("value", f"{name} has no {what} {cut(word)!r}{closest(cut(word), known)}", f"/{what}")
     bought = None if packs is None else _packs(chosen, packs)
     with mock.store.transaction():
-        return mock.accounts.register(chosen, bought, slots, scenario)
+        return mock.accounts.register(chosen, bought, slots, scenario, variant)
 
 
 def _packs(chosen: Provider, rows: Iterable[Mapping[str, Any]]) -> tuple[Pack, ...]:
@@ -196,8 +197,13 @@ def set_time(mock: Mock, at: object, owner: str | None = None) -> Clock:
 
 
 def run(mock: Mock, speed: float, owner: str | None = None) -> Clock:
-    """Let time go on from here so many times faster than what is under it; 0 freezes, 1 resumes."""
+    """Let time go on from here so many times faster than what is under it; 0 freezes."""
     return _turn(mock, owner, lambda line, source: line.run(source, speed))
+
+
+def resume(mock: Mock, owner: str | None = None) -> Clock:
+    """Let a frozen clock go on from here, as fast as before; one that runs just goes on."""
+    return _turn(mock, owner, lambda line, source: line.run(source, mock.clocks.pace(owner)))
 
 
 def _turn(mock: Mock, owner: str | None, change: Callable[[Line, int], Line]) -> Clock:

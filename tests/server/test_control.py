@@ -118,7 +118,8 @@ POSTS = ["/_mock/accounts", "/_mock/clock", "/_mock/reset", "/_mock/tasks/1/stat
 def test_a_change_needs_json(control: Control, path: str, content_type: str) -> None:
     """The content types that a foreign page's form can send are refused before the body is looked at."""
     problem = control.refused(415, "POST", path, b"{}", {"Content-Type": content_type})
-    assert problem["detail"] == f"the content type should be application/json; is {content_type or 'missing'}"
+    said = f"the content type should be application/json; is {content_type or 'missing'}; for example: curl -X POST "
+    assert problem["detail"].startswith(said)
 
 
 @pytest.mark.parametrize(

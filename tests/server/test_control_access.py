@@ -71,8 +71,7 @@ def test_a_page_of_another_origin_is_refused(control: Control, origin: str) -> N
 @pytest.mark.parametrize(
     "path",
     [
-        "/_mock",
-        "/_mock/",
+        "/_mock//",
         "/_mock/helth",
         "/_mock/health/",
         "/_mock/%2568ealth",
