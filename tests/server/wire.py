@@ -26,6 +26,7 @@ class Remote(Client):
     """A client of a running server: what `Client` does in process, by HTTP."""
 
     url: str = ""
+    session: requests.Session | None = None
 
     def send(
         self,
@@ -41,7 +42,8 @@ class Remote(Client):
         given = {name: value for name, value in (headers or {}).items() if name not in ("host", "content-length")}
         sent = self.sent(method, path, {**given, **self.headers})
         url = f"{self.url}{path}{'?' * bool(asked)}{asked}"
-        got = requests.request(method, url, headers=sent, data=body, json=json, timeout=20)
+        request = self.session.request if self.session else requests.request
+        got = request(method, url, headers=sent, data=body, json=json, timeout=20)
         return Answer(got.status_code, {k.lower(): v for k, v in got.headers.items()}, got.content, NOW)
 
 
