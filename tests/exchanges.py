@@ -153,8 +153,9 @@ def in_state(client: Client, name: str, state: str) -> Answer:
     """The answer to a fixture's query, list or cancel of a task that is in `state`, or that the cancel brings there."""
     request, operation = written(name), operation_of(name)
     scenario = course_to(client.provider, state)
+    prefer = None if scenario is None else f"scenario={scenario.name}"
     for create in creates(client):
-        task = task_of(client, send(client, written(create), prefer=scenario and f"scenario={scenario.name}"))
+        task = task_of(client, send(client, written(create), prefer=prefer))
         if task.kind != kind_asked(client, operation, request):
             continue
         if operation.role != "cancel":

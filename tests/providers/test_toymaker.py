@@ -39,7 +39,7 @@ def order(toys: Client, **words: Any) -> str:
     """Order a toy and return the ticket."""
     answer = toys.send("POST", "/workshop/orders", BEAR | words)
     assert answer.status == 202, answer.json
-    return answer.json["order"]["ticket"]
+    return str(answer.json["order"]["ticket"])
 
 
 def show(toys: Client, ticket: str) -> Answer:
