@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 import jsonschema_rs
 from jsonschema_rs import ValidationError, Validator
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kling_mock.core.documents import Documents, Place, escape, pointer, tokens
 from kling_mock.core.expressions import ABSENT, text
@@ -202,7 +203,9 @@ class Schema:
         # What only the documents ask for breaks no rule: it is off the documented type, whoever speaks of it.
         if severity == "refused" and (rule := self._rule(error.reference)):
             whole = error.path[:-1] if error.keyword == "required" else error.path
-            return rule.violation(prefix + pointer(whole), error.value)
+            found = rule.violation(prefix + pointer(whole), error.value)
+            choices = {"choices": error.limit} if error.keyword == "enum" and found.pointer == at else {}
+            return replace(found, values={**found.values, **choices})
         wild = pointer(["*" if isinstance(token, int) else token for token in error.path])
         names = [str(token) for token in error.path] or [prefix.rpartition("/")[2] or "request body"]
         return Violation(
