@@ -12,15 +12,16 @@ from typing import Any
 from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
 
+from contract_tests.providers import specs_of
 from contract_tests.target import Reply
 from kling_mock.core.documents import escape
 from kling_mock.core.provider import Operation
-from kling_mock.loading import bundled, read_documents
+from kling_mock.loading import read_documents
 
 
 def bundle(name: str) -> dict[str, Any]:
     """The provider's OpenAPI document without the mock's words, as if it were served at /, all `$ref`s local."""
-    documents, main = read_documents(bundled("specs")), f"{name}/openapi.yaml"
+    documents, main = read_documents(specs_of(name), name), f"{name}/openapi.yaml"
     foreign: dict[str, Any] = {}
 
     def localized(node: Any, file: str) -> Any:

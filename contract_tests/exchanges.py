@@ -8,17 +8,22 @@ from urllib.parse import urlsplit
 
 import requests
 
+from contract_tests.providers import PROVIDERS, fixtures_of
 from contract_tests.target import Reply, Target
-from kling_mock.loading import bundled, load_providers, read_yaml
+from kling_mock.loading import read_yaml
 
-FIXTURES = bundled("fixtures")
-PROVIDERS = load_providers()
-EXCHANGES = sorted(path.relative_to(FIXTURES).as_posix() for path in FIXTURES.glob("*/*.yaml"))
+EXCHANGES = [f"{name}/{path.name}" for name in PROVIDERS for path in sorted(fixtures_of(name).glob("*.yaml"))]
+
+
+def path_of(name: str) -> Path:
+    """The file of a fixture."""
+    provider, _, file = name.partition("/")
+    return fixtures_of(provider) / file
 
 
 def load(name: str) -> dict[str, Any]:
     """One fixture."""
-    fixture: dict[str, Any] = read_yaml(FIXTURES / name, name)
+    fixture: dict[str, Any] = read_yaml(path_of(name), name)
     return fixture
 
 
@@ -38,7 +43,7 @@ CREATES = [name for name in EXCHANGES if role(name) == "create"]
 def send(target: Target, name: str, headers: dict[str, str] | None = None) -> Reply:
     """Send a fixture's request with the target's credential."""
     fixture = load(name)
-    asked, folder = fixture["request"], (FIXTURES / name).parent
+    asked, folder = fixture["request"], path_of(name).parent
     body = asked.get("body", {})
     files = {field: (Path(file).name, (folder / file).read_bytes()) for field, file in body.get("files", {}).items()}
     data = (folder / body["file"]).read_bytes() if "file" in body else body.get("form")

@@ -77,7 +77,8 @@ class Target:
 
     def task(self, id_: str) -> dict[str, Any]:
         """What the target itself knows of a task."""
-        return self.control("GET", f"/_mock/tasks/{quote(id_, safe='')}")
+        found: dict[str, Any] = self.control("GET", f"/_mock/tasks/{quote(id_, safe='')}")
+        return found
 
     def credential(self, operation: Operation) -> dict[str, str]:
         """The header that proves who calls, in the last way that the operation's first scheme takes."""

@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from contract_tests.bundle import bundle
-from contract_tests.exchanges import PROVIDERS
+from contract_tests.providers import PROVIDERS
 from contract_tests.target import Target, first_scheme, rules_beyond_schemas
 from kling_mock.core.calls import images
 from kling_mock.core.documents import tokens

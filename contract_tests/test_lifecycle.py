@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations, groupby, pairwise
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
 from contract_tests.bundle import Referee, bundle
-from contract_tests.exchanges import CREATES, PROVIDERS, load, provider_of, send
+from contract_tests.exchanges import CREATES, load, provider_of, send
+from contract_tests.providers import PROVIDERS
 from contract_tests.target import Reply, Target
 from kling_mock.core.documents import tokens
 from kling_mock.core.lifecycle import State
@@ -93,12 +94,18 @@ def value_of(written: Any, body: Any, passed: list[Any]) -> Any:
 def follow(target: Target, link: Link, headers: dict[str, str]) -> Reply:
     """Make the call that a link describes."""
     operation = target.provider.operations[link.operation]
-    path = operation.path
+    where = {row.name: row.where for row in operation.parameters}
+    path, query, sent = operation.path, {}, dict(headers)
     for name, value in link.parameters.items():
         path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
+        if where.get(name) == "query":
+            query[name] = value
+        if where.get(name) == "header":
+            sent[name] = str(value)
     content = b"" if link.body is None else json.dumps(link.body).encode()
     typed = {} if link.body is None else {"Content-Type": "application/json"}
-    return target.send(operation.method, path, {**typed, **target.credential(operation), **headers}, content)
+    told = {**typed, **target.credential(operation), **sent}
+    return target.send(operation.method, path, told, content, urlencode(query))
 
 
 def moments(task: dict[str, Any]) -> list[int]:
@@ -187,7 +194,9 @@ def check_list(target: Target, task: dict[str, Any], query: Reply, headers: dict
         reply = target.send(operation.method, operation.path, {**target.credential(operation), **headers})
         assert reply.status == 200
         assert referee(target.provider.name).reply(operation, reply) == []
-        assert owner(query.json, task["id"]) == owner(reply.json, task["id"])
+        shown, listed = owner(query.json, task["id"]), owner(reply.json, task["id"])
+        # A row without keys shows less of a task; what it shows is what the query shows.
+        assert listed == shown or (isinstance(listed, list) and all(item in shown.values() for item in listed))
 
 
 def owner(document: Any, id_: str) -> Any:

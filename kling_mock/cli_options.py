@@ -1,24 +1,31 @@
-"""What every file of the `kling-mock` command shares: the specs option, loading with a clear end, colors."""
+"""What every file of the `kling-mock` command shares: common options, loading with a clear end, colors."""
 
 from __future__ import annotations
 
 import os  # noqa: TID251 - a command line, not the core
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path  # noqa: TID251
 from typing import NoReturn
 
 import click
 
-from kling_mock.core.problems import SpecError
+from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.provider import Provider
 from kling_mock.loading import load_providers
+
+HOST, PORT = "127.0.0.1", 8787
+CONTROL = "_mock"
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 specs_option = click.option(
     "--specs",
     "folders",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder of provider folders of your own, beside the bundled ones. May be given several times.",
+    help="A folder of provider folders of your own, beside the bundled ones; a provider of the same name replaces the "
+    "bundled one. May be given several times: the last one counts.",
 )
 
 
@@ -36,9 +43,34 @@ def load(names: tuple[str, ...], folders: tuple[Path, ...]) -> dict[str, Provide
         fail("\n            ".join(map(str, error.problems)))
 
 
+def prefixes_of(values: tuple[str, ...], known: Mapping[str, object]) -> dict[str, str]:
+    """`NAME=/PREFIX` options as a mapping; a name must be known and a prefix must say something."""
+    found = {name: "/" + prefix.strip("/") for name, prefix in pairs(values, "PROVIDER=/PREFIX").items()}
+    for name, prefix in found.items():
+        if not PREFIX.fullmatch(prefix):
+            raise click.BadParameter(f"{prefix!r} is no prefix such as /{name}; PROVIDER=/PREFIX")
+        if prefix.split("/")[1] == CONTROL:
+            fail(f"/{CONTROL} belongs to the control API; mount {name} elsewhere")
+        if name not in known:
+            fail(f"there is no provider {name!r} here{closest(name, known)}")
+    return found
+
+
+def pairs(values: tuple[str, ...], what: str) -> dict[str, str]:
+    """`NAME=VALUE` options as a mapping."""
+    found = {}
+    for value in values:
+        name, equals, rest = value.partition("=")
+        if not (name and equals and rest):
+            raise click.BadParameter(f"{value!r} is not of the form {what}")
+        found[name] = rest
+    return found
+
+
 def colored() -> bool | None:
     """False where NO_COLOR asks for none; else click decides, by whether a terminal is written to."""
     return False if os.environ.get("NO_COLOR") else None
+
 
 scenarios_option = click.option(
     "--scenarios",

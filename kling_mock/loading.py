@@ -149,17 +149,61 @@ def provider_names(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/openapi.yaml"))
 
 
+class Missing(Problem):
+    """Something asked for that is not there: nothing in a document is wrong, so no place in one is told."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def _sources(folders: Iterable[Path]) -> dict[str, list[Path]]:
+    """The folders that describe each provider, the bundled one first; the last one counts.
+
+    Raises `SpecError` for a folder of the caller's without any provider.
+    """
+    found: dict[str, list[Path]] = {}
+    problems = []
+    for folder in (bundled("specs"), *folders):
+        names = provider_names(folder)
+        if not names:
+            problems.append(Missing(str(folder), "", _empty(folder)))
+        for name in names:
+            found.setdefault(name, []).append(folder)
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def _empty(folder: Path) -> str:
+    if (folder / "openapi.yaml").is_file():
+        above = folder.resolve().parent
+        return f"{folder} is the folder of one provider; give the folder of provider folders that it lies in: {above}"
+    return (
+        f"{folder} holds no provider: there is no openapi.yaml in a folder of it; put one at {folder}/NAME/openapi.yaml"
+    )
+
+
+def replacements(folders: Iterable[Path]) -> dict[str, tuple[Path, Path]]:
+    """The providers that are described more than once: the folder that counts, and the one that it replaces."""
+    found = {}
+    for name, (*others, last) in _sources(folders).items():
+        if hidden := [folder for folder in others if folder.resolve() != last.resolve()]:
+            found[name] = last / name, hidden[-1] / name
+    return found
+
+
 def load_providers(names: Sequence[str] = (), folders: Iterable[Path] = ()) -> dict[str, Provider]:
     """Load providers by name (all of them by default) from the given specs folders and the bundled one.
 
-    Raises `SpecError` for unknown names and for anything wrong in their documents.
+    Where a name is in several folders the last one counts. Raises `SpecError` for unknown names, for folders without
+    a provider and for anything wrong in the documents.
     """
-    where = {name: folder for folder in (bundled("specs"), *folders) for name in provider_names(folder)}
+    where = {name: paths[-1] for name, paths in _sources(folders).items()}
     problems: list[Problem] = []
     found: dict[str, Provider] = {}
     for name in names or where:
         if name not in where:
-            raise SpecError([Problem("specs", "", f"there is no provider {name!r}{closest(name, where)}")])
+            raise SpecError([Missing("", "", _unknown(name, where))])
         try:
             found[name] = compile_provider(read_documents(where[name], name), name)
         except SpecError as error:
@@ -167,6 +211,13 @@ def load_providers(names: Sequence[str] = (), folders: Iterable[Path] = ()) -> d
     if problems:
         raise SpecError(problems)
     return found
+
+
+def _unknown(name: str, where: Iterable[str]) -> str:
+    """That there is no such provider, with the one that was probably meant and all there are."""
+    known = f"known are {', '.join(sorted(where))}"
+    near = closest(name, where)
+    return f"there is no provider {name!r}{near}" + ("" if near.endswith(known) else f" ({known})")
 
 
 def collisions(providers: Mapping[str, Provider], mounts: Mapping[str, str]) -> list[str]:

@@ -10,16 +10,18 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-from kling_mock.core.calls import Call, images
+from kling_mock.core.calls import Call, body_for, images
 from kling_mock.core.documents import pointer
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import judge as judge_call
 from kling_mock.core.model import Quote, Request, Upload
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.core.reading import parse_json
+from kling_mock.core.reading import Reader, convert, parse_json
 from kling_mock.core.verdicts import Finding, Verdict, verdict
 from kling_mock.loading import load_providers
+
+FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
 
 class InvalidPayload(ValueError):
@@ -93,7 +95,11 @@ class Judge:
     def target(
         self, document: Any, provider: str | None, operation: str | None, files: Mapping[str, bytes]
     ) -> tuple[Provider, Operation]:
-        """The provider and the creating operation meant, by name or else by whose schema fits best."""
+        """The provider and the creating operation meant, by name or else by whose schema fits best.
+
+        Only a key can say what a payload is for: without a single known one it is a `CannotJudge` that lists the
+        candidates, unless they are one operation of several providers, where the default provider wins as in any draw.
+        """
         if provider is not None and provider not in self.providers:
             raise CannotJudge(f"there is no provider {provider!r}{closest(provider, self.providers)}")
         named = [self.providers[provider]] if provider else list(self.providers.values())
@@ -103,18 +109,39 @@ class Judge:
             rows = [row for row in rows if row[1].id == operation]
             if not rows:
                 raise CannotJudge(f"no operation {operation!r} creates a task{closest(operation, known)}")
-        if not isinstance(document, dict):
-            if len(rows) == 1 or operation is not None:
-                return rows[0]
-            raise CannotJudge("the payload is no JSON object, so nothing says what it is for; name an operation")
+        if len(rows) == 1:
+            return rows[0]
+        if not any(_known(op, document, files) for _, op in rows):
+            return _unguessed(rows, document)
         return min(rows, key=lambda row: _misfit(row[0], row[1], document, files))
+
+
+def _known(operation: Operation, document: Any, files: Mapping[str, bytes]) -> int:
+    """How many keys of a payload an operation knows."""
+    known = next(iter(operation.bodies.values())).reader.members
+    return sum(name in known for name in (*(document if isinstance(document, dict) else ()), *files))
+
+
+def _unguessed(rows: list[tuple[Provider, Operation]], document: Any) -> tuple[Provider, Operation]:
+    """The target of a payload that says nothing: the default provider's operation, if all candidates share one name."""
+    mine = [row for row in rows if row[0].default]
+    if len(mine) == 1 and len({op.id for _, op in rows}) == 1:
+        return mine[0]
+    if isinstance(document, dict):
+        keys = ", ".join(repr(str(key)[:40]) for key in list(document)[:5])
+        why = f"no operation knows {keys}" if keys else "the payload is empty"
+    else:
+        why = "the payload is no JSON object"
+    names = list(dict.fromkeys(op.id for _, op in rows))
+    wanted = (
+        f"an operation: {', '.join(names)}" if len(names) > 1 else f"a provider: {', '.join(p.name for p, _ in rows)}"
+    )
+    raise CannotJudge(f"{why}, so nothing says what it is for; name {wanted}")
 
 
 def _misfit(provider: Provider, operation: Operation, document: Any, files: Mapping[str, bytes]) -> tuple[Any, ...]:
     """How badly a payload fits an operation: by unknown keys, then the default provider's, then by refusals."""
-    body = next(iter(operation.bodies.values()))
-    known = body.reader.members
-    strange = sum(name not in known for name in (*document, *files))
+    strange = len(document) + len(files) - _known(operation, document, files)
     judged = judge_call(_call(provider, operation, document, {}, {}, files), {})
     return strange, not provider.default, len(judged.refused)
 
@@ -131,10 +158,21 @@ def _call(
     media_type = next(iter(operation.bodies), "application/json")
     lower = {"content-type": media_type} | {name.lower(): value for name, value in headers.items()}
     uploads = {pointer([name]): Upload(name, "", content) for name, content in files.items()}
+    body = body_for(operation, lower["content-type"])
+    if isinstance(document, dict) and body is not None and body.media_type in FORMS:
+        document = {name: _read(value, body.reader.members.get(name)) for name, value in document.items()}
     if files and isinstance(document, dict):
         document = {**document, **dict.fromkeys(files, "file")}
     request = Request(operation.method, operation.path, urlencode(query), lower)
     return Call(provider, request, operation, document=document, uploads=uploads)
+
+
+def _read(value: Any, reader: Reader | None) -> Any:
+    """A form's value: a text on the way, and there what its schema says, as far as it can be read as that."""
+    if not isinstance(value, str) or reader is None or reader.type in (None, "string"):
+        return value
+    read = convert(value, reader.type)
+    return value if read is ABSENT else read
 
 
 def measured(call: Call) -> dict[str, Mapping[str, Any]]:

@@ -147,7 +147,7 @@ def _error(subject: Subject, name: str) -> Facts:
         yield "answers", ", ".join(asked)
     features = provider.capabilities.features.values() if provider.capabilities else ()
     used = [rule.id for rule in provider.rules.values() if rule.error == name]
-    used += [feature.name for feature in features if feature.error == name]
+    used += [feature.name for feature in features if name in (feature.error, feature.nowhere)]
     if used:
         yield "of", ", ".join(used)
 
@@ -197,9 +197,10 @@ def _keyword(subject: Subject, name: str) -> Facts:
     if place is None:
         return
     yield "in", f"{operation} /{'/'.join(path[:-1])}"
-    if description := place.node.get("description"):
+    parts = list(_parts(place))
+    if description := next((part["description"] for part in parts if "description" in part), None):
         yield "says", str(description)
-    yield from _limits(place.node, path[-1])
+    yield from sorted(dict.fromkeys(fact for part in parts for fact in _limits(part, path[-1])))
     yield "evidence", evidence_in_words(subject.provider.keyword_evidence)
 
 
@@ -221,6 +222,14 @@ def _limits(node: Mapping[str, Any], keyword: str) -> Facts:
     documented = node.get("x-mock-documented")
     if isinstance(documented, dict) and keyword in documented:
         yield "documented", f"{keyword}: {_json(documented[keyword])}; anything else is a warning"
+
+
+def _parts(place: Place) -> Iterator[Mapping[str, Any]]:
+    """A schema, the parts that it is made of, and what they ask of a value that is given."""
+    if isinstance(place.node, Mapping):
+        yield place.node
+        for part in (*place.get("allOf").each(), place.get("then")):
+            yield from _parts(part)
 
 
 def _below(place: Place, name: str) -> Iterable[Place]:

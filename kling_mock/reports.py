@@ -148,7 +148,7 @@ def change_in_words(before: Quote | None, after: Quote | None) -> str:
     if (before.amount, before.unit) == (after.amount, after.unit):
         return ""
     other = "" if before.unit == after.unit else f" {before.unit}"
-    return f" ({now} instead of {amount(before.amount)}{other}: {after.how})"
+    return f" ({after.what}: {now} instead of {amount(before.amount)}{other}, {after.evidence['kind']})"
 
 
 def text_report(items: Sequence[Item], strict: bool, paint: Paint = unpainted) -> str:
@@ -187,6 +187,8 @@ def details(verdict: Verdict, finding: Finding) -> Iterator[str]:
     """What stands below a violation: the provider's words, the nearest valid payload, and the evidence."""
     if finding.provider_says is not None and finding.provider_says.message is not None:
         yield f"the provider would say: {finding.provider_says.message}"
+    if finding.reason is not None:
+        yield f"the task would fail: {finding.reason}"
     row = next((row for row in verdict.suggestions if (row.rule, row.pointer) == (finding.rule, finding.pointer)), None)
     if row is not None:
         yield f"nearest valid: {patch_in_words(row.patch)}{change_in_words(row.before, row.after)}"

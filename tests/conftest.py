@@ -1,6 +1,8 @@
 """What every test folder can use: the compiled providers, a mock with a fixed seed and time, and a client for it.
 
-Nothing here names a provider but the toy's folder; how a request proves who calls is read from the security scheme.
+`PROVIDERS` are those that ship with the package and those of `tests/providers/`, which exist to be shaped differently.
+A test that holds for every provider is parametrised over it. Nothing here names a provider but the toy's folder; how a
+request proves who calls is read from the security scheme.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from kling_mock.loading import load_providers, read_documents
 from kling_mock.server.mock import Mock, Options
 
 TOYS = Path(__file__).parent / "providers"
+PROVIDERS: Mapping[str, Provider] = load_providers(folders=[TOYS])
 AT = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 SEED = "tests"
 
@@ -57,7 +60,8 @@ class Answer:
     @property
     def violations(self) -> list[dict[str, Any]]:
         """What the mock says was wrong with the request."""
-        return jsonlib.loads(self.headers.get("x-mock-violations", "[]"))
+        rows: list[dict[str, Any]] = jsonlib.loads(self.headers.get("x-mock-violations", "[]"))
+        return rows
 
     @property
     def wrong(self) -> list[tuple[str, str]]:
@@ -90,15 +94,19 @@ class Client:
         """Send one request. `json` becomes the body unless `body` is given; a header that is None is not sent."""
         asked = query if isinstance(query, str) else urlencode(query)
         content = body if body is not None else b"" if json is None else jsonlib.dumps(json).encode()
-        sent: dict[str, str | None] = {"content-type": "application/json"} if content else {}
-        sent |= self.credential(method, path) | dict(self.headers)
-        sent |= {name.lower(): value for name, value in (headers or {}).items()}
-        kept = {name: value for name, value in sent.items() if value is not None}
-        wire = self.mock.answer(Request(method, path, asked, kept, content))
+        typed = {"content-type": "application/json"} if content else {}
+        sent = self.sent(method, path, {**typed, **self.headers, **(headers or {})})
+        wire = self.mock.answer(Request(method, path, asked, sent, content))
         lower = {name.lower(): value for name, value in wire.headers.items()}
         return Answer(wire.status, lower, wire.body, wire.delivery)
 
-    def credential(self, method: str, path: str) -> dict[str, str | None]:
+    def sent(self, method: str, path: str, headers: Mapping[str, str | None] | None = None) -> dict[str, str]:
+        """These headers in lower case, with the credential unless they have one; those that are None left out."""
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        every = {**self.credential(method, path), **given}
+        return {name: value for name, value in every.items() if value is not None}
+
+    def credential(self, method: str, path: str) -> dict[str, str]:
         """The header that proves who calls, as the operation of this path asks for it (unknown ones: as any does)."""
         found = self.provider.routes.find(path)
         operations = (found[0] if found else {}) or self.provider.operations
@@ -129,14 +137,14 @@ class Client:
 
 @pytest.fixture(scope="session")
 def providers() -> Mapping[str, Provider]:
-    """The providers that ship with the package, by name."""
-    return load_providers()
+    """Every provider, by name."""
+    return PROVIDERS
 
 
 @pytest.fixture(scope="session")
 def toymaker() -> Provider:
     """A provider that does not exist, of another shape than the real ones."""
-    return load_providers(["toymaker"], [TOYS])["toymaker"]
+    return PROVIDERS["toymaker"]
 
 
 @pytest.fixture
@@ -156,14 +164,15 @@ def make_mock(wall: Wall) -> Callable[..., Mock]:
     """Make a mock of the given providers: a fixed seed, time frozen at `AT`; options by keyword."""
 
     def make(*providers: Provider, **options: Any) -> Mock:
-        return Mock(providers, Options(**({"at": AT, "seed": SEED} | options)), wall=wall)
+        words: dict[str, Any] = {"at": AT, "seed": SEED} | options
+        return Mock(providers, Options(**words), wall=wall)
 
     return make
 
 
 @pytest.fixture
 def mock(providers: Mapping[str, Provider], make_mock: Callable[..., Mock]) -> Mock:
-    """All the bundled providers in one mock."""
+    """All the providers in one mock."""
     return make_mock(*providers.values())
 
 

@@ -260,10 +260,10 @@ CASES: dict[str, tuple[Any, str, str, Any, str, str, str]] = {
     "a keyword in what is documented": (
         call,
         SCHEMAS,
-        "/Prompt/x-mock-documented/type",
+        "/Text/x-mock-documented/type",
         "tpye",
         SCHEMAS,
-        "/Prompt/x-mock-documented/tpye",
+        "/Text/x-mock-documented/tpye",
         "did you mean 'type'?",
     ),
     "a type in a reply": (

@@ -138,7 +138,7 @@ def test_the_text_of_a_refusal(write: Write) -> None:
         "job.json: refused by toymaker orderToy (HTTP 422)",
         "  /toy       should be one of bear, train, kite; is beer   [orderToy/toy/enum]",
         "             the provider would say: We do not make beer",
-        '             nearest valid: set toy to "bear" (6 thimbles: 4 seconds at 1.5 thimbles)',
+        '             nearest valid: set toy to "bear" (6 thimbles: 4 seconds at 1.5 thimbles (assumed))',
         "  /wind      should be more than 0; is 0   [orderToy/wind/exclusiveMinimum]",
         "             the provider would say: wind should be more than 0; is 0",
         "             nearest valid: remove wind",
@@ -152,7 +152,7 @@ def test_the_text_of_a_good_payload(write: Write) -> None:
     """The price with how it comes about."""
     got = validate(write(BEAR))
     assert got.stdout == (
-        "job.json: accepted by toymaker orderToy\n  price: 6 thimbles (0.3 USD), 4 seconds at 1.5 thimbles\n"
+        "job.json: accepted by toymaker orderToy\n  price: 6 thimbles (0.3 USD), 4 seconds at 1.5 thimbles (assumed)\n"
     )
 
 
@@ -162,7 +162,7 @@ def test_a_repair_says_what_it_does_to_the_price(write: Write) -> None:
     assert (
         "the provider would say: model/mode/duration(kling-v2-1/std/5) is not supported with image_tail" in got.stdout
     )
-    assert 'nearest valid: set mode to "pro" (3.5 units instead of 2: ' in got.stdout
+    assert 'nearest valid: set mode to "pro" (5 s: 3.5 units instead of 2, assumed)\n' in got.stdout
     assert "[start_end]" in got.stdout
     assert "2026-03" in got.stdout
     assert "HTTP 400, code 1201" in got.stdout
@@ -304,12 +304,14 @@ def test_json_of_one_file_is_the_verdict(write: Write) -> None:
     assert set(got) == KEYS | {"suggestions"}
     assert (got["ok"], got["provider"], got["operation"], got["quote"]) == (False, "toymaker", "orderToy", None)
     [row] = got["violations"]
-    assert set(row) == {"rule", "pointer", "severity", "message", "provider_says", "suggestion", "evidence"}
+    assert set(row) == {"rule", "pointer", "severity", "message", "provider_says", "suggestion", "reason", "evidence"}
     assert row["provider_says"] == {"status": 422, "code": None, "message": "We do not make beer"}
     assert row["suggestion"] == [{"op": "replace", "path": "/toy", "value": "bear"}]
     assert got["not_judged"][0].keys() == {"rule", "why"}
     quote = json.loads(validate(write(BEAR), "--format", "json").stdout)["quote"]
-    assert quote == {"amount": "6", "unit": "thimbles", "usd": "0.3", "how": "4 seconds at 1.5 thimbles"}
+    assert (quote["amount"], quote["unit"], quote["usd"]) == ("6", "thimbles", "0.3")
+    assert (quote["how"], quote["evidence"]) == ("4 seconds at 1.5 thimbles (assumed)", {"kind": "assumed"})
+    assert set(quote) == {"amount", "unit", "usd", "how", "evidence"}
 
 
 def test_json_of_several_is_a_list(write: Write) -> None:
@@ -445,6 +447,14 @@ def job(**others: Any) -> dict[str, Any]:
             {"kling": "5 units", "302ai": None, "pixazo": "0.7 USD", "rixapi": None},
         ),
         (
+            job(model_name="kling-v2-1", mode="pro", duration="5"),
+            {"kling": "3.5 units", "302ai": "0.5 PTC", "pixazo": "0.35 USD", "rixapi": None},
+        ),
+        (
+            job(model_name="kling-v2-1", mode="pro", duration="10"),
+            {"kling": "7 units", "302ai": "1 PTC", "pixazo": "0.7 USD", "rixapi": None},
+        ),
+        (
             job(model_name="kling-v3", mode="pro", duration="15", sound="on"),
             {"kling": "18 units", "302ai": None, "pixazo": None, "rixapi": None},
         ),
@@ -484,12 +494,14 @@ def test_a_constant_of_an_operation_must_be_the_jobs(write: Write) -> None:
     back = {"input_image": "https://x.example/a.png"}
     found = prices(write, back, "--all-providers", "--operation", "m2v21ImageToVideo10s")
     assert amounts(found) == {"302ai": "0.6 PTC", "kling": "4 units", "pixazo": "0.7 USD", "rixapi": None}
+    found = prices(write, back, "--all-providers", "--operation", "m2v21ImageToVideoHq10s")
+    assert amounts(found) == {"302ai": "1 PTC", "kling": "7 units", "pixazo": "0.7 USD", "rixapi": None}
 
 
 def test_the_price_at_ones_own_provider(write: Write) -> None:
     """One line, from standard input too."""
     body = job(model_name="kling-v2-6", mode="pro", duration="5")
-    line = "kling  2.5 units (0.35 USD)  createImageToVideo: 5 seconds at 0.5 units\n"
+    line = "kling  2.5 units (0.35 USD)  createImageToVideo: 5 seconds at 0.5 units (documented)\n"
     assert invoke("price", write(body)).stdout == line
     assert invoke("price", "-", stdin=json.dumps(body)).stdout == line
 

@@ -19,7 +19,7 @@ from kling_mock.core.schemas import Schema, Schemas
 
 
 class Feature(Struct, frozen=True):
-    """How a request asks for a feature, and how its refusal speaks of it."""
+    """How a request asks for a feature, and how its refusal speaks of it: another `nowhere`, if no mode has it."""
 
     name: str
     kinds: frozenset[str]
@@ -28,6 +28,7 @@ class Feature(Struct, frozen=True):
     dimensions: Mapping[str, str]
     called: str
     error: str | None
+    nowhere: str | None
     severity: Severity
     evidence: Mapping[str, Any]
 
@@ -102,7 +103,9 @@ class Capabilities(Struct, frozen=True):
             "called": feature.called,
         }
         message = self._message(feature, model, mode, job, clash)
-        return Violation(feature.name, feature.field, message, feature.severity, "capabilities", feature.error, values)
+        there = any(_there(cells, feature) for cells in self.matrix[model].values())
+        error = feature.error if there else feature.nowhere or feature.error
+        return Violation(feature.name, feature.field, message, feature.severity, "capabilities", error, values)
 
     def _message(self, feature: Feature, model: str, mode: str, job: Mapping[str, Any], clash: str | None) -> str:
         """What the feature needs: another partner, length, mode or model, whichever is nearest."""
@@ -157,6 +160,7 @@ def _feature(name: str, place: Place, schemas: Schemas, shared: Mapping[str, Any
         dimensions=dict(node["dimensions"]),
         called=node["called"],
         error=node.get("error"),
+        nowhere=node.get("nowhere"),
         severity=node.get("severity", "refused"),
         evidence=node.get("evidence", shared),
     )

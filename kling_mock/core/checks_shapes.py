@@ -7,6 +7,7 @@ from typing import Any
 
 from kling_mock.core.documents import Place, escape
 from kling_mock.core.expressions import text
+from kling_mock.core.reading import is_absent
 from kling_mock.core.words import METHODS
 
 SINGLE = (
@@ -149,7 +150,7 @@ class Shapes:
         for part in parts:
             if "default" in part.node or "const" in part.node:
                 return part.node.get("default", part.node.get("const"))
-            if words := [word for word in part.node.get("enum", ()) if word not in ("", None)]:
+            if words := [word for word in part.node.get("enum", ()) if not is_absent(word)]:
                 return words[0]
         members = self.members(places)
         if members and depth < DEPTH:
@@ -161,7 +162,7 @@ class Shapes:
 
     def _plain(self, parts: list[Place], places: list[Place], full: bool, depth: int) -> Any:
         """An instance by type alone."""
-        named = next((part.node["type"] for part in parts if "type" in part.node), "string")
+        named = next((type_ for part in parts if (type_ := _type(part))), "string")
         type_ = next((name for name in named if name != "null"), "null") if isinstance(named, list) else named
         if type_ == "array":
             items = self.items(places)
@@ -170,3 +171,9 @@ class Shapes:
             return {}
         least = next((part.node["minimum"] for part in parts if "minimum" in part.node), None)
         return least if least is not None and type_ in ("integer", "number") else SAMPLES.get(type_, "text")
+
+
+def _type(part: Place) -> Any:
+    """The type of a schema, else the documented one."""
+    documented = part.node.get("x-mock-documented")
+    return part.node.get("type") or (documented.get("type") if isinstance(documented, Mapping) else None)

@@ -185,10 +185,11 @@ class _Compiler:
             for role in place.get("fact").get("of").each():
                 if role.node not in roles:
                     self.problems.append(role.problem(f"no operation has such an image{closest(role.node, roles)}"))
-            error = place.node.get("error")
-            if error is not None and error not in errors.catalogue:
-                message = f"no error {error!r} in the catalogue{closest(error, errors.catalogue)}"
-                self.problems.append(place.get("error").problem(message))
+            for word in ("error", "nowhere"):
+                error = place.node.get(word)
+                if error is not None and error not in errors.catalogue:
+                    message = f"no error {error!r} in the catalogue{closest(error, errors.catalogue)}"
+                    self.problems.append(place.get(word).problem(message))
 
     def _operations(self, schemes: Mapping[str, Scheme], variants: tuple[str, ...]) -> dict[str, Operation]:
         found: dict[str, Operation] = {}

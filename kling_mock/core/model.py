@@ -114,12 +114,17 @@ class Wire(Struct, frozen=True):
 
 
 class Quote(Struct, frozen=True):
-    """What a request costs: `amount` in `unit`, `usd` where a rate is known, `how` it was computed."""
+    """What a request costs: `amount` in `unit`, `usd` where a rate is known, `how` it was computed.
+
+    `what` is what is paid for, in short ("5 s"); `evidence` says how well the price is known, as in the specs.
+    """
 
     amount: Decimal
     unit: str
     how: str
     usd: Decimal | None = None
+    what: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Moment(Struct, frozen=True, array_like=True):
@@ -241,7 +246,7 @@ class Secret(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True):
-    """A namespace at one provider: its credentials, packs, slots, default scenario and webhook secrets.
+    """A namespace at one provider: its credentials, packs, slots, default scenario and variant, and webhook secrets.
 
     The newest secret comes first.
     """
@@ -253,6 +258,7 @@ class Account(Struct, frozen=True):
     packs: tuple[Pack, ...] = ()
     slots: int | None = None
     scenario: str | None = None
+    variant: str | None = None
     secrets: tuple[Secret, ...] = ()
 
 

@@ -29,7 +29,7 @@ from kling_mock.core.schemas import Schemas
 from kling_mock.core.security import required
 from kling_mock.core.templates import by_variant
 
-BODY_POINTER = re.compile(r"\{\$request\.body#(/[^}]*)\}")
+BODY_POINTER = re.compile(r"\{\$request\.body#(/[^}|?]+)\}")
 
 
 def compile_operation(

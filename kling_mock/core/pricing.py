@@ -14,12 +14,13 @@ from kling_mock.core.model import Quote
 
 
 class Prices(Struct, frozen=True):
-    """One table: what one `per` costs by the values of the parameters in `by`."""
+    """One table: what one `per` costs by the values of the parameters in `by`, and how well that is known."""
 
     unit: str
     per: Literal["second", "call", "item"]
     by: tuple[str, ...]
     rows: Mapping[tuple[str, ...], Decimal]
+    evidence: Mapping[str, Any]
     usd_per_unit: Decimal | None = None
 
 
@@ -41,7 +42,7 @@ def _table(place: Place) -> Prices:
         except InvalidOperation:
             raise row.error(f"{amount!r} is no amount") from None
     rate = node.get("usd_per_unit")
-    return Prices(node["unit"], node["per"], by, rows, Decimal(rate) if rate else None)
+    return Prices(node["unit"], node["per"], by, rows, node["evidence"], Decimal(rate) if rate else None)
 
 
 def quote(tables: Sequence[Prices], parameters: Mapping[str, Any], count: int) -> Quote | None:
@@ -54,9 +55,14 @@ def quote(tables: Sequence[Prices], parameters: Mapping[str, Any], count: int) -
 
 
 def _quote(table: Prices, amount: Decimal, parameters: Mapping[str, Any], count: int) -> Quote | None:
-    units: Any = {"second": parameters.get("seconds"), "call": 1, "item": count}[table.per]
+    seconds = parameters.get("seconds")
+    units: Any = {"second": seconds, "call": 1, "item": count}[table.per]
     if units is None:
         return None
     total = amount * Decimal(str(units))
-    how = f"{text(units)} {table.per}{'' if units == 1 else 's'} at {text(amount)} {table.unit}"
-    return Quote(total, table.unit, how, total * table.usd_per_unit if table.usd_per_unit else None)
+    length = f"{text(seconds)} s" if seconds is not None and table.per != "item" else ""
+    counted = f"{text(units)} {table.per}{'' if units == 1 else 's'}"
+    named = f"{counted} of {length}" if length and table.per == "call" else counted
+    how = f"{named} at {text(amount)} {table.unit} ({table.evidence['kind']})"
+    usd = total * table.usd_per_unit if table.usd_per_unit else None
+    return Quote(total, table.unit, how, usd, length or counted, table.evidence)

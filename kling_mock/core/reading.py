@@ -21,7 +21,7 @@ from kling_mock.core.expressions import ABSENT, text
 DEPTH = 64
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
+NUMBER = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,2})?")
 
 
 class NotJson(ValueError):
@@ -180,16 +180,12 @@ def compile_reader(schema: Place) -> Reader:
     """How the schema at `schema` reads values; `$ref` and `allOf` are followed, alternatives are not."""
     node = schema.node if isinstance(schema.node, dict) else {}
     members = {name: compile_reader(place) for name, place in schema.get("properties").items()}
+    type_, items = _documented_type(node), compile_reader(schema.get("items")) if "items" in node else None
     for part in schema.get("allOf").each():
         inherited = compile_reader(part)
         members = {**inherited.members, **members}
-    return Reader(
-        type=_documented_type(node),
-        members=members,
-        items=compile_reader(schema.get("items")) if "items" in node else None,
-        default=node.get("default", ABSENT),
-        closed="additionalProperties" in node,
-    )
+        type_, items = type_ or inherited.type, items or inherited.items
+    return Reader(type_, members, items, node.get("default", ABSENT), "additionalProperties" in node)
 
 
 def _documented_type(node: Mapping[str, Any]) -> str | None:

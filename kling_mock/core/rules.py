@@ -7,7 +7,7 @@ refused already, or are not there, is not judged.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -30,7 +30,10 @@ class Image(Struct, frozen=True):
 
 
 class Compare(Struct, frozen=True):
-    """The numbers at `sum` add up to the one at `equals`, or the images in `images` (and `with`) agree in `same`."""
+    """The numbers at `sum` add up to the one at `equals`, or the images in `images` (and `with`) agree in `same`.
+
+    Where the image `with` is not known (a URL), nothing can be held against it.
+    """
 
     sum: str | None = None
     equals: str | None = None
@@ -56,15 +59,30 @@ class Compare(Struct, frozen=True):
         return sum(known) == total if len(known) == len(numbers) else None
 
     def _agree(self, images: Collection[Image]) -> bool | None:
-        facts = [image.fact for image in images if image.role in self.images and image.fact]
+        known = self._known(images, self.images)
         if self.like:
-            facts += [image.fact for image in images if image.role == self.like and image.fact][:1]
-        known = [fact for fact in facts if all(name in fact for name in self.same)]
+            whole = self._known(images, {self.like})[:1]
+            known = known + whole if whole else []
         if len(known) < 2:
             return None
         return all(
             max(row) - min(row) <= self.tolerance for row in ([fact[name] for fact in known] for name in self.same)
         )
+
+    def _known(self, images: Collection[Image], roles: Collection[str]) -> list[Fact]:
+        """The facts of the images in some roles, of those for which all that is compared was measured."""
+        facts = (image.fact for image in images if image.role in roles)
+        return [fact for fact in facts if fact and all(name in fact for name in self.same)]
+
+    def mended(self, document: Any) -> Iterator[tuple[str, float]]:
+        """Values that would make the numbers add up, with their pointers: another last number, else another whole."""
+        parts, total = point(document, tokens(self.sum or "")), _number(point(document, tokens(self.equals or "")))
+        numbers = [number for part in parts if (number := _number(part)) is not None] if isinstance(parts, list) else []
+        if not self.sum or not self.equals or total is None or not numbers or len(numbers) < len(parts):
+            return
+        head, _, rest = self.sum.partition("/*")
+        yield f"{head}/{len(numbers) - 1}{rest}", total - sum(numbers[:-1])
+        yield self.equals, sum(numbers)
 
 
 class Judged(Struct, frozen=True):

@@ -14,11 +14,13 @@ from urllib.parse import quote, unquote
 import jsonschema_rs
 from jsonschema_rs import ValidationError, Validator
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kling_mock.core.documents import Documents, Place, escape, pointer, tokens
-from kling_mock.core.expressions import text
+from kling_mock.core.expressions import ABSENT, text
 from kling_mock.core.model import Severity, Violation
 from kling_mock.core.problems import closest
+from kling_mock.core.reading import convert, is_absent
 
 ACCEPTED, DOCUMENTED = "accepted:///", "documented:///"
 SHOWN = 120
@@ -180,9 +182,12 @@ class Schema:
         return [self._failed(error) for error in validator.iter_errors(value)]
 
     def _failed(self, error: ValidationError) -> Failed:
-        reference, limit = self._all.at(error.absolute_keyword_location or "")
+        location = error.absolute_keyword_location or ""
+        reference, limit = self._all.at(location)
         path: list[str | int] = list(error.instance_path)
         keyword, value = str(error.schema_path[-1]), error.instance
+        if keyword == "pattern":
+            keyword, limit = _bound(self._all.at(location.rpartition("/")[0])[1], value) or (keyword, limit)
         if keyword == "required":
             path.append(error.kind.property)  # type: ignore[attr-defined]
             value = None
@@ -198,7 +203,9 @@ class Schema:
         # What only the documents ask for breaks no rule: it is off the documented type, whoever speaks of it.
         if severity == "refused" and (rule := self._rule(error.reference)):
             whole = error.path[:-1] if error.keyword == "required" else error.path
-            return rule.violation(prefix + pointer(whole), error.value)
+            found = rule.violation(prefix + pointer(whole), error.value)
+            choices = {"choices": error.limit} if error.keyword == "enum" and found.pointer == at else {}
+            return replace(found, values={**found.values, **choices})
         wild = pointer(["*" if isinstance(token, int) else token for token in error.path])
         names = [str(token) for token in error.path] or [prefix.rpartition("/")[2] or "request body"]
         return Violation(
@@ -219,6 +226,16 @@ class Schema:
         return None
 
 
+def _bound(schema: Any, value: Any) -> tuple[str, Any] | None:
+    """The bound beside a pattern that a text which says a number breaks: it is then as wrong as the number."""
+    number = convert(value, "number")
+    if number is ABSENT or not isinstance(schema, dict):
+        return None
+    if number < schema.get("minimum", number):
+        return "minimum", schema["minimum"]
+    return ("maximum", schema["maximum"]) if number > schema.get("maximum", number) else None
+
+
 def _covers(at: str, below: str) -> bool:
     return below == at or below.startswith(at + "/")
 
@@ -232,7 +249,7 @@ def _message(keyword: str, limit: Any, value: Any) -> str:
 
 def _choices(limit: list[Any]) -> list[str]:
     """The choices worth naming: each once, without those that mean "not given"."""
-    return list(dict.fromkeys(text(choice) for choice in limit if choice not in ("", None)))
+    return list(dict.fromkeys(text(choice) for choice in limit if not is_absent(choice)))
 
 
 def unknown_keys(subject: str, found: Iterable[tuple[tuple[str | int, ...], frozenset[str]]]) -> Iterator[Violation]:

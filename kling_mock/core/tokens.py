@@ -81,7 +81,7 @@ def mistimed(
 
     `wall` and `first_seen` are wall times in ms; `paced(a, b)` is the virtual time that passed between two wall times
     counting only jumps beside the wall's pace; `elapsed` is the account's virtual time since `first_seen`, `now` its
-    virtual time. A token that was signed ahead of the wall, but not of the account's clock, is of a client that lives in
+    virtual time. A token signed ahead of the wall, but not of the account's clock, is of a client that lives in
     the account's time, and is judged by it.
     """
     claims = {name: int(token.claims[name] * 1000) for name in ("iat", "nbf", "exp") if name in token.claims}

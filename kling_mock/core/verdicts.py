@@ -27,7 +27,10 @@ class Says(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """One violation with all that is known of it. `suggestion` is a JSON Patch, `evidence` as in the specs."""
+    """One violation with all that is known of it. `suggestion` is a JSON Patch, `evidence` as in the specs.
+
+    `reason` is what the task would say for itself, where it is accepted and then fails.
+    """
 
     rule: str
     pointer: str
@@ -36,6 +39,7 @@ class Finding(Struct, frozen=True):
     provider_says: Says | None
     suggestion: Patch | None
     evidence: Mapping[str, Any] | None
+    reason: str | None = None
 
 
 class NotJudgedYet(Struct, frozen=True):
@@ -83,7 +87,8 @@ def priced(quote: Quote | None) -> dict[str, Any] | None:
     if quote is None:
         return None
     usd = None if quote.usd is None else amount(quote.usd)
-    return {"amount": amount(quote.amount), "unit": quote.unit, "usd": usd, "how": quote.how}
+    known = dict(quote.evidence)
+    return {"amount": amount(quote.amount), "unit": quote.unit, "usd": usd, "how": quote.how, "evidence": known}
 
 
 def amount(value: Decimal) -> str:
@@ -100,6 +105,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "provider_says": says and {"status": says.status, "code": says.code, "message": says.message},
         "suggestion": None if finding.suggestion is None else list(finding.suggestion),
+        "reason": finding.reason,
         "evidence": None if finding.evidence is None else dict(finding.evidence),
     }
 
@@ -121,6 +127,7 @@ def verdict(call: Call, facts: Facts) -> Verdict:
             provider_says=says(judgement, violation),
             suggestion=by_violation.get((violation.rule, violation.pointer)),
             evidence=evidence(call.provider, violation),
+            reason=violation.values.get("reason") if violation.severity == "fails" else None,
         )
         for violation in ordered
     )

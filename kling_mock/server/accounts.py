@@ -82,18 +82,26 @@ class Accounts:
         packs: tuple[Pack, ...],
         slots: int | None = None,
         scenario: str | None = None,
+        variant: str | None = None,
     ) -> Account:
-        account = Account(id_, provider.name, credentials, self._clocks.now(), packs, slots, scenario)
+        account = Account(id_, provider.name, credentials, self._clocks.now(), packs, slots, scenario, variant)
         return account if self._store.add_account(account) else self._store.account(id_) or account
 
     def register(
-        self, provider: Provider, packs: tuple[Pack, ...] | None, slots: int | None, scenario: str | None
+        self,
+        provider: Provider,
+        packs: tuple[Pack, ...] | None,
+        slots: int | None,
+        scenario: str | None,
+        variant: str | None = None,
     ) -> Account:
         """A new account with fresh credentials; the provider's packs unless others are given."""
         source = ids.seed(self._seed, "account", self._store.number("accounts"))
         id_ = f"{provider.name}-{ids.draw('{hex:12}', source, 'id')}"
         credentials = {name: ids.draw(row.new, source, name) for name, row in provider.credentials.items()}
-        return self._add(provider, id_, credentials, provider.packs if packs is None else packs, slots, scenario)
+        return self._add(
+            provider, id_, credentials, provider.packs if packs is None else packs, slots, scenario, variant
+        )
 
     def get(self, id_: str) -> Account | None:
         """An account by id."""

@@ -26,6 +26,7 @@ class Clocks:
         self.changed: Callable[[], None] = lambda: None
         """Called after every change: something may have become due."""
         first = self.wall()
+        self._speed = speed
         base = start(first, at)
         # A store that was used before goes on in its own time.
         self.fresh = store.turn(None, None, base.run(first, speed) if speed != 1.0 and at is None else base)
@@ -68,3 +69,8 @@ class Clocks:
     def speed(self, account: str | None) -> float:
         """How fast a clock runs against its source; 0 is frozen."""
         return self.base().speed if account is None else self.line(account).speed
+
+    def pace(self, account: str | None) -> float:
+        """The speed that ruled before the clock was frozen; of a base that was frozen from its start the server's."""
+        line, otherwise = (self.base(), self._speed or 1.0) if account is None else (self.line(account), 1.0)
+        return next((piece.speed for piece in reversed(line.pieces) if piece.speed), otherwise)

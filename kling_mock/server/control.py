@@ -38,7 +38,14 @@ def control(mock: Mock, allowed_hosts: frozenset[str]) -> Blueprint:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
         rule = endpoint.path.replace("{", "<").replace("}", ">")
         view = _view(mock, endpoint)
-        blueprint.add_url_rule(rule, endpoint.id, view, methods=[endpoint.method], provide_automatic_options=False)
+        blueprint.add_url_rule(
+            rule,
+            endpoint.id,
+            view,
+            methods=[endpoint.method],
+            provide_automatic_options=False,
+            strict_slashes=rule != PREFIX,
+        )
     routes = Routes(by_path.items())
     hosts = frozenset(_bare(host) for host in allowed_hosts)
 
@@ -71,7 +78,8 @@ def _view(mock: Mock, endpoint: Endpoint) -> Callable[..., Response]:
 
 def _admit(routes: Routes[dict[str, Endpoint]], hosts: frozenset[str]) -> Response | None:
     """Let the request through, or answer it here. Raises `Problem`."""
-    found = routes.find(quote(request.path))
+    # The index is the one path that people type with a slash at its end.
+    found = routes.find(quote(PREFIX if request.path == f"{PREFIX}/" else request.path))
     known = found[0] if found else {}
     if not any(endpoint.public for endpoint in known.values()):
         _check_host(hosts)

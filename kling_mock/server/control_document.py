@@ -6,6 +6,8 @@ from here, so what is documented and what is served cannot differ.
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -38,7 +40,7 @@ class Body(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True):
-    """One operation of the document. `public` ones are for every page, with any query."""
+    """One operation of the document, with its summary. `public` ones are for every page, with any query."""
 
     id: str
     method: str
@@ -46,6 +48,7 @@ class Endpoint(Struct, frozen=True):
     query: frozenset[str]
     body: Body | None
     public: bool
+    summary: str
 
 
 class Given(Struct, frozen=True):
@@ -85,7 +88,7 @@ def _endpoint(path: str, method: str, place: Place, schemas: Schemas) -> Endpoin
             schema, schemas.compile(schema, id_), asked.node["required"], asked.node.get("x-most-bytes", MOST_BYTES)
         )
     query = frozenset(row["name"] for row in parameters if row["in"] == "query")
-    return Endpoint(id_, method.upper(), path, query, body, bool(place.node.get("x-public")))
+    return Endpoint(id_, method.upper(), path, query, body, bool(place.node.get("x-public")), place.node["summary"])
 
 
 def read(endpoint: Endpoint, path: Mapping[str, str], public_url: str | None) -> Given:
@@ -112,7 +115,9 @@ def _query(endpoint: Endpoint) -> dict[str, str]:
 
 def _body(body: Body) -> Any:
     if request.mimetype != JSON:
-        raise Problem(415, f"the content type should be {JSON}; is {request.mimetype[:60] or 'missing'}")
+        raise Problem(
+            415, f"the content type should be {JSON}; is {request.mimetype[:60] or 'missing'}; {_typed(body)}"
+        )
     request.max_content_length = body.most_bytes
     sent = request.get_data(cache=False)
     if not sent and "Transfer-Encoding" in request.headers:
@@ -126,6 +131,13 @@ def _body(body: Body) -> Any:
     if wrong := [*_unknown(body.place, value), *_invalid(body, value)]:
         raise Problem(422, errors=wrong[:MOST_ERRORS])
     return value
+
+
+def _typed(body: Body) -> str:
+    """The line to type instead: changes need the content type that no foreign page's form can send."""
+    example = json.dumps(next(iter(body.place.get("examples").node or [{}])))
+    words = ["curl", "-X", request.method, request.base_url, "-H", f"Content-Type: {JSON}", "-d", example]
+    return f"for example: {shlex.join(words)}"
 
 
 def _invalid(body: Body, value: Any) -> Iterator[tuple[str, str]]:

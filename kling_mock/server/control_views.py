@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from flask import Response
+from flask import Response, request
 from msgspec import to_builtins
 
 from kling_mock import __version__
@@ -18,7 +18,7 @@ from kling_mock.core.provider import Provider
 from kling_mock.core.showing import results
 from kling_mock.payloads import CannotJudge, Judge
 from kling_mock.server import control_webhooks, steering
-from kling_mock.server.control_document import Given, document
+from kling_mock.server.control_document import JSON, Given, document, endpoints
 from kling_mock.server.journal import hidden
 from kling_mock.server.media_routes import media
 from kling_mock.server.mock import Mock
@@ -33,6 +33,16 @@ def number(amount: Decimal) -> int | float:
 
 
 # The server
+
+
+def index(mock: Mock, given: Given) -> Response:
+    """GET /_mock: a program gets JSON, a browser a text to read."""
+    rows = [{"method": row.method, "path": row.path, "summary": row.summary} for row in endpoints()]
+    if request.accept_mimetypes.best_match((JSON, "text/plain", "text/html"), JSON) == JSON:
+        return reply({"endpoints": rows, "document": "/_mock/openapi.json"})
+    longest = max(len(row["path"]) for row in rows)
+    lines = [f"{row['method']:4} {row['path']:{longest}}  {row['summary']}\n" for row in rows]
+    return Response("".join(lines), 200, {"Cache-Control": "no-store"}, content_type="text/plain; charset=utf-8")
 
 
 def health(mock: Mock, given: Given) -> Response:
@@ -157,7 +167,8 @@ def register(mock: Mock, given: Given) -> Response:
     """POST /_mock/accounts"""
     asked = given.body
     slots = int(asked["slots"]) if "slots" in asked else None
-    account = steering.register(mock, asked["provider"], asked.get("packs"), slots, asked.get("scenario"))
+    chosen = {name: asked.get(name) for name in ("packs", "scenario", "variant")}
+    account = steering.register(mock, asked["provider"], slots=slots, **chosen)
     return reply(_account(mock, account, given.url), 201, {"Location": f"/_mock/accounts/{quote(account.id, safe='')}"})
 
 
@@ -187,6 +198,7 @@ def _account(mock: Mock, account: Account, url: str) -> dict[str, Any]:
         "slots": account.slots,
         "open_slots": found.open_slots,
         "scenario": account.scenario,
+        "variant": account.variant,
         "created_at": account.created,
     }
 
@@ -276,10 +288,11 @@ CHANGES: Mapping[str, Callable[[Mock, Any, str | None], steering.Clock]] = {
     "set": steering.set_time,
     "speed": steering.run,
     "freeze": lambda mock, _, owner: steering.run(mock, 0, owner),
-    "resume": lambda mock, _, owner: steering.run(mock, 1, owner),
+    "resume": lambda mock, _, owner: steering.resume(mock, owner),
 }
 
 VIEWS: Mapping[str, Callable[[Mock, Given], Response]] = {
+    "getIndex": index,
     "getHealth": health,
     "getControlDocument": described,
     "listProviders": providers,

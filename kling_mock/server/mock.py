@@ -161,8 +161,10 @@ class Mock:
         return tuple(r.pick for r in self.rules if r.fits(provider.name, operation.id, account, document))
 
     def _preferences(self, provider: Provider, caller: Caller) -> dict[str, str]:
-        """The server's and the account's choices of variant, latency and scenario."""
+        """The choices of variant, latency and scenario: the account's go before the server's."""
         chosen = {"variant": self.options.variants.get(provider.name), "latency": self.options.latency}
+        if caller.account:
+            chosen["variant"] = caller.account.variant or chosen["variant"]
         return {name: value for name, value in chosen.items() if value}
 
     def measure(self, prepared: Prepared) -> Facts:

@@ -103,13 +103,17 @@ def register(
     packs: Iterable[Mapping[str, Any]] | None = None,
     slots: int | None = None,
     scenario: str | None = None,
+    variant: str | None = None,
 ) -> Account:
     """A new account; `packs` are {type, total, unit?}, the provider's own unless given."""
     chosen = provider(mock, name, "/provider")
     if scenario is not None:
         known_scenario(chosen, scenario)
+    if variant is not None and variant not in chosen.variants:
+        near = closest(cut(variant), chosen.variants)
+        raise Refused("value", f"{name} has no variant {cut(variant)!r}{near}", "/variant")
     bought = None if packs is None else _packs(chosen, packs)
-    return mock.accounts.register(chosen, bought, slots, scenario)
+    return mock.accounts.register(chosen, bought, slots, scenario, variant)
 
 
 def known_scenario(chosen: Provider, reference: str) -> None:
@@ -199,8 +203,13 @@ def set_time(mock: Mock, at: object, owner: str | None = None) -> Clock:
 
 
 def run(mock: Mock, speed: float, owner: str | None = None) -> Clock:
-    """Let time go on from here so many times faster than what is under it; 0 freezes, 1 resumes."""
+    """Let time go on from here so many times faster than what is under it; 0 freezes."""
     return _turn(mock, owner, lambda line, source: line.run(source, speed))
+
+
+def resume(mock: Mock, owner: str | None = None) -> Clock:
+    """Let a frozen clock go on from here, as fast as before; one that runs just goes on."""
+    return _turn(mock, owner, lambda line, source: line.run(source, mock.clocks.pace(owner)))
 
 
 def _turn(mock: Mock, owner: str | None, change: Callable[[Line, int], Line]) -> Clock:

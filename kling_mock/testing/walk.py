@@ -20,11 +20,11 @@ from kling_mock.core.calls import Call, spoken
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.model import Account, Request, Task
 from kling_mock.core.provider import Operation, Provider
+from kling_mock.credentials import credential
 from kling_mock.loading import read_yaml
 from kling_mock.server import steering
 from kling_mock.server.mock import MEDIA
 from kling_mock.server.serving import Running
-from kling_mock.testing.credentials import credential
 
 PATIENCE_SECONDS = 1.5
 TRIES, LOOKS = 3, 10
@@ -256,12 +256,12 @@ class Exchanges:
     def listing(self, account: Account) -> Asked | None:
         """A list, if the provider has one."""
         pages = [operation for operation in self._provider.operations.values() if operation.role == "list"]
-        return Asked("list", "GET", pages[0].path, credential(account, pages[0])) if pages else None
+        return Asked("list", "GET", pages[0].path, credential(account.credentials, pages[0])) if pages else None
 
     def _asked(self, role: str, account: Account, kinds: set[str], task: Task | None = None) -> Asked:
         for operation, asked in self._known:
             if operation.role == role and self._kind(operation, asked) in kinds:
-                headers = {**asked.get("headers", {}), **credential(account, operation)}
+                headers = {**asked.get("headers", {}), **credential(account.credentials, operation)}
                 path, content = asked["path"], self._content(asked.get("body", {}))
                 if task is not None:
                     old = self._old(operation, asked, content)

@@ -12,7 +12,10 @@ from kling_mock.core.model import Quote
 from kling_mock.core.pricing import Prices, compile_prices, quote
 from kling_mock.core.problems import SpecError
 
+DOCUMENTED = {"kind": "documented", "source": "the toymaker's price list", "date": "2026-01"}
+ASSUMED = {"kind": "assumed"}
 FILMS = {
+    "evidence": DOCUMENTED,
     "unit": "thimbles",
     "per": "second",
     "by": ["model", "sound"],
@@ -20,12 +23,13 @@ FILMS = {
     "rows": [["bear", "true", "0.1"], ["bear", "", "0.07"]],
 }
 SETS = {
+    "evidence": ASSUMED,
     "unit": "thimbles",
     "per": "item",
     "by": ["model", "seconds"],
     "rows": [["train", "5", "3"], ["bear", "9", "1"]],
 }
-CALLS = {"unit": "buttons", "per": "call", "by": [], "rows": [["12.50"]]}
+CALLS = {"evidence": ASSUMED, "unit": "buttons", "per": "call", "by": [], "rows": [["12.50"]]}
 
 
 def tables(*nodes: dict[str, Any]) -> tuple[Prices, ...]:
@@ -36,22 +40,46 @@ def tables(*nodes: dict[str, Any]) -> tuple[Prices, ...]:
 def test_seconds_are_multiplied_exactly() -> None:
     """Three tenths are three tenths: amounts are decimals, and so is the rate."""
     found = quote(tables(FILMS), {"model": "bear", "sound": True, "seconds": 3}, 1)
-    assert found == Quote(Decimal("0.3"), "thimbles", "3 seconds at 0.1 thimbles", Decimal("0.015"))
+    assert found == Quote(
+        Decimal("0.3"),
+        "thimbles",
+        "3 seconds at 0.1 thimbles (documented)",
+        Decimal("0.015"),
+        what="3 s",
+        evidence=DOCUMENTED,
+    )
 
 
 def test_half_seconds_count() -> None:
     """A fraction of a second is charged as such."""
     found = quote(tables(FILMS), {"model": "bear", "seconds": 2.5}, 1)
     assert found is not None
-    assert (found.amount, found.how) == (Decimal("0.175"), "2.5 seconds at 0.07 thimbles")
+    assert (found.amount, found.how) == (Decimal("0.175"), "2.5 seconds at 0.07 thimbles (documented)")
 
 
 def test_items_are_counted_and_calls_are_not() -> None:
     """`item` multiplies by the count, `call` by nothing; without a rate there are no dollars."""
     assert quote(tables(SETS), {"model": "train", "seconds": 5}, 4) == Quote(
-        Decimal(12), "thimbles", "4 items at 3 thimbles"
+        Decimal(12), "thimbles", "4 items at 3 thimbles (assumed)", what="4 items", evidence=ASSUMED
     )
-    assert quote(tables(CALLS), {}, 4) == Quote(Decimal("12.50"), "buttons", "1 call at 12.5 buttons")
+    assert quote(tables(CALLS), {}, 4) == Quote(
+        Decimal("12.50"), "buttons", "1 call at 12.5 buttons (assumed)", what="1 call", evidence=ASSUMED
+    )
+
+
+def test_a_call_says_for_which_length_it_is() -> None:
+    """A price by the call depends on the seconds all the same; they are said."""
+    found = quote(tables(CALLS), {"seconds": 5}, 1)
+    assert found is not None
+    assert (found.what, found.how) == ("5 s", "1 call of 5 s at 12.5 buttons (assumed)")
+
+
+def test_a_price_says_how_well_it_is_known() -> None:
+    """The evidence is that of the table with the row, not that of the first table."""
+    both = tables(FILMS, SETS)
+    known = [quote(both, {"model": model, "seconds": 5}, 1) for model in ("bear", "train")]
+    assert [row.evidence for row in known if row] == [DOCUMENTED, ASSUMED]
+    assert [row.how.rpartition(" ")[2] for row in known if row] == ["(documented)", "(assumed)"]
 
 
 def test_the_first_table_with_a_row_prices() -> None:

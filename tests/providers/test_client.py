@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import pytest
 
 from kling_mock.core.provider import Provider
-from kling_mock.loading import bundled, provider_names
 from kling_mock.server.mock import Mock
-
-if TYPE_CHECKING:
-    from conftest import Client, Wall
+from tests.conftest import PROVIDERS, Client, Wall
 
 
-@pytest.mark.parametrize("name", provider_names(bundled("specs")))
+@pytest.mark.parametrize("name", PROVIDERS)
 def test_every_door_opens(mock: Mock, name: str, client: Callable[..., Client]) -> None:
     """Each way to prove who calls, in each operation, as the default and as a new account: no stage of it fails."""
     provider = mock.providers[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
@@ -10,29 +10,15 @@ import pytest
 from flask import Flask
 
 from kling_mock import __version__
-from kling_mock.core.provider import Provider
 from kling_mock.server.control import control as make_blueprint
 from kling_mock.server.control_document import document
-from kling_mock.server.mock import Mock
 from tests.server.control_client import Control
 
 
-@pytest.fixture
-def kling(make_mock: Callable[..., Mock], providers: Mapping[str, Provider]) -> Mock:
-    """A mock of the default provider."""
-    return make_mock(providers["kling"])
-
-
-@pytest.fixture
-def control(kling: Mock) -> Control:
-    """Its control API."""
-    return Control(kling)
-
-
-def test_the_document_and_the_routes_are_the_same(kling: Mock) -> None:
+def test_the_document_and_the_routes_are_the_same(control: Control) -> None:
     """Each documented method of each path is a route, and each route is documented."""
     app = Flask("routes", static_folder=None)
-    app.register_blueprint(make_blueprint(kling, frozenset()))
+    app.register_blueprint(make_blueprint(control.mock, frozenset()))
     rules = {
         (rule.rule.replace("<", "{").replace(">", "}"), method)
         for rule in app.url_map.iter_rules()
@@ -70,10 +56,10 @@ def test_the_document_is_served(control: Control) -> None:
     assert control.get("/_mock/openapi.json") == document().node
 
 
-def test_the_providers_are_described(control: Control, kling: Mock) -> None:
+def test_the_providers_are_described(control: Control) -> None:
     """A front end learns the variables, operations and scenarios of each provider."""
     [found] = control.get("/_mock/providers")["providers"]
-    provider = kling.providers["kling"]
+    provider = control.mock.providers["kling"]
     assert found["environment"]["base_url"] == "KLING_BASE_URL"
     assert found["environment"]["api_key"] == "KLING_API_KEY"
     assert {"id": "getImageToVideo", "method": "GET", "path": "/v1/videos/image2video/{id}", "role": "query"} in found[
@@ -132,7 +118,8 @@ POSTS = ["/_mock/accounts", "/_mock/clock", "/_mock/reset", "/_mock/tasks/1/stat
 def test_a_change_needs_json(control: Control, path: str, content_type: str) -> None:
     """The content types that a foreign page's form can send are refused before the body is looked at."""
     problem = control.refused(415, "POST", path, b"{}", {"Content-Type": content_type})
-    assert problem["detail"] == f"the content type should be application/json; is {content_type or 'missing'}"
+    said = f"the content type should be application/json; is {content_type or 'missing'}; for example: curl -X POST "
+    assert problem["detail"].startswith(said)
 
 
 @pytest.mark.parametrize(

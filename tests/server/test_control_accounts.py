@@ -12,12 +12,6 @@ from kling_mock.server.mock import Mock
 from tests.server.control_client import Control
 
 
-@pytest.fixture
-def control(make_mock: Callable[..., Mock], providers: Mapping[str, Provider]) -> Control:
-    """The control API of a mock of the default provider."""
-    return Control(make_mock(providers["kling"]))
-
-
 def test_a_new_account_has_its_own_credentials(control: Control) -> None:
     """The reply is the account, its address and the environment of a client, whose base URL is the server called."""
     reply = control.send("POST", "/_mock/accounts", b'{"provider": "kling"}', {"Host": "localhost:9"})

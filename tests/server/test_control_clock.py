@@ -9,9 +9,9 @@ import pytest
 
 from kling_mock.core.provider import Provider
 from kling_mock.server.mock import Mock
+from tests.conftest import AT
 from tests.server.control_client import Control
 
-AT = 1_767_225_600_000
 MINE = "kling-default"
 
 
@@ -55,16 +55,49 @@ def test_an_account_has_its_own_time(control: Control) -> None:
 
 
 def test_time_freezes_and_resumes(control: Control, wall: Any) -> None:
-    """It goes on from the instant where it stopped, at the pace of 1."""
+    """It goes on from the instant where it stopped, at the speed that ruled before."""
     control.post("/_mock/clock", {"speed": 60})
     wall.forward("1s")
     frozen = control.post("/_mock/clock", {"freeze": True})
     assert frozen == clock(AT + 60_000, "2026-01-01T00:01:00.000+00:00", 0, True)
     wall.forward("1h")
     assert control.get("/_mock/clock") == frozen
-    assert control.post("/_mock/clock", {"resume": True}) == clock(AT + 60_000, "2026-01-01T00:01:00.000+00:00")
+    assert control.post("/_mock/clock", {"resume": True}) == clock(AT + 60_000, "2026-01-01T00:01:00.000+00:00", 60)
     wall.forward("1s")
-    assert control.get("/_mock/clock")["now"] == AT + 61_000
+    assert control.get("/_mock/clock")["now"] == AT + 120_000
+
+
+@pytest.mark.parametrize("account", [None, MINE])
+@pytest.mark.parametrize("stop", [{"freeze": True}, {"speed": 0}])
+def test_a_resume_finds_the_speed_behind_jumps_and_freezes(
+    control: Control, account: str | None, stop: dict[str, Any]
+) -> None:
+    """Time that is frozen twice, and travels while it stands, resumes as fast as it last ran; so does an account's."""
+    mine = {"account": account} if account else {}
+    for change in ({"speed": 7}, {"speed": 2.5}, stop, {"advance": "1h"}, stop, {"set": "2026-03-01T12:00:00Z"}):
+        control.post("/_mock/clock", change | mine)
+    resumed = control.post("/_mock/clock", {"resume": True} | mine)
+    assert (resumed["iso"], resumed["speed"]) == ("2026-03-01T12:00:00.000+00:00", 2.5)
+
+
+@pytest.mark.parametrize("account", [None, MINE])
+def test_a_resume_of_a_running_clock_changes_nothing(control: Control, account: str | None) -> None:
+    """One that nobody froze has the speed that it has; the plain pace is {"speed": 1}."""
+    mine = {"account": account} if account else {}
+    assert control.post("/_mock/clock", {"resume": True} | mine)["speed"] == 1
+    control.post("/_mock/clock", {"speed": 60} | mine)
+    assert control.post("/_mock/clock", {"resume": True} | mine)["speed"] == 60
+    assert control.post("/_mock/clock", {"speed": 1} | mine)["speed"] == 1
+
+
+@pytest.mark.parametrize(("speed", "pace"), [(1.0, 1), (60.0, 60), (0.0, 1)])
+def test_a_server_that_starts_frozen_resumes_at_its_speed(
+    make_mock: Callable[..., Mock], providers: Mapping[str, Provider], speed: float, pace: float
+) -> None:
+    """`serve --at INSTANT --speed 60`: nothing ruled before, so the option does; where it is 0 too, the plain pace."""
+    frozen = Control(make_mock(providers["kling"], speed=speed))
+    assert frozen.get("/_mock/clock")["frozen"]
+    assert frozen.post("/_mock/clock", {"resume": True}) == clock(AT, "2026-01-01T00:00:00.000+00:00", pace)
 
 
 def test_an_account_stands_still_on_a_frozen_base(control: Control) -> None:

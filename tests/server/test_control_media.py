@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from io import BytesIO
 
 import pytest
 from PIL import Image
 
-from kling_mock.core.provider import Provider
 from kling_mock.server.media import clip
-from kling_mock.server.mock import Mock
 from tests.server.control_client import Control
-
-
-@pytest.fixture
-def control(make_mock: Callable[..., Mock], providers: Mapping[str, Provider]) -> Control:
-    """The control API of a mock of the default provider."""
-    return Control(make_mock(providers["kling"]))
 
 
 @pytest.fixture

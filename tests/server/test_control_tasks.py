@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from kling_mock.core.provider import Provider
-from kling_mock.server.mock import Mock
+from tests.conftest import AT
 from tests.server.control_client import Control
-
-AT = 1_767_225_600_000
-
-
-@pytest.fixture
-def control(make_mock: Callable[..., Mock], providers: Mapping[str, Provider]) -> Control:
-    """The control API of a mock of the default provider, time frozen at AT."""
-    return Control(make_mock(providers["kling"]))
 
 
 def spent(control: Control, account: str = "kling-default") -> tuple[float, float, int]:

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from functools import cache
 
 from kling_mock.core.model import Request
-from kling_mock.loading import load_providers
 from kling_mock.server.mock import Mock, Options
-from tests.conftest import AT, Answer, Client, Wall
-from tests.exchanges import send, written
-from tests.server.test_accounts_and_tasks import created_as, poll
+from tests.conftest import AT, PROVIDERS, Answer, Client, Wall
+from tests.exchanges import created_as, poll, send, written
 
-PROVIDERS = load_providers()
 VIDEOS = "/v1/videos/image2video"
 
 

@@ -4,50 +4,31 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from kling_mock.core.model import Violation
 from kling_mock.core.provider import Provider
-from kling_mock.loading import bundled, load_providers
+from kling_mock.loading import load_providers
 from kling_mock.server import app as application
 from kling_mock.server.app import create_app, is_control
 from kling_mock.server.mock import Mock
 from tests.conftest import Client
-from tests.exchanges import EXCHANGES, load, written
+from tests.exchanges import EXCHANGES, catalogued, creates, every_provider, written
+from tests.server.wire import BODY as RAW
+from tests.server.wire import PATH, shown
 
-PATH = "/v1/videos/image2video"
-BODY = {"image": "https://example.com/a.png", "prompt": "a lighthouse"}
-DELIVERIES = """
-reset: {shows: no byte of an answer, answers: [{call: create, delivery: {cut_at: 0}}], evidence: {kind: assumed}}
-short: {shows: a part of an answer, answers: [{call: create, delivery: {cut_at: 20}}], evidence: {kind: assumed}}
-hangs: {shows: no answer, answers: [{call: create, delivery: {never: true}}], evidence: {kind: assumed}}
-late: {shows: a late answer, answers: [{call: create, delivery: {after: 300ms}}], evidence: {kind: assumed}}
-"""
+BODY = json.loads(RAW)
 
 
 @pytest.fixture
 def web(mock: Mock) -> FlaskClient:
-    """Flask's test client of all bundled providers."""
+    """Flask's test client of all providers."""
     return create_app(mock).test_client()
-
-
-def shown(mock: Mock, path: str = PATH, provider: str = "kling") -> dict[str, str]:
-    """The header with the default account's credential."""
-    found = Client(mock, mock.providers[provider]).credential("POST", path)
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def catalogued(provider: Provider, situation: str) -> int:
-    """The status with which the provider's table answers a situation."""
-    return provider.errors.catalogue[provider.errors.answer(Violation("", "", "", situation=situation))].status
 
 
 def wrong(answer: TestResponse) -> list[tuple[str, str]]:
@@ -122,14 +103,13 @@ def test_percent_encoded_paths(raw: bool, mock: Mock, web: FlaskClient) -> None:
     assert got.json["data"]["task_info"]["external_task_id"] == name
 
 
-@pytest.mark.parametrize("provider", load_providers())
-def test_a_body_over_the_limit(provider: str, providers: Mapping[str, Provider], make_mock: Any) -> None:
+@every_provider
+def test_a_body_over_the_limit(provider: Provider, make_mock: Any) -> None:
     """413 in the provider's words; exactly the limit is no matter of size."""
-    mock = make_mock(providers[provider], max_body=1000)
-    name = next(n for n in EXCHANGES if n.startswith(provider) and load(n)["request"]["method"] == "POST")
-    request = written(name)
-    web, headers = create_app(mock).test_client(), shown(mock, request.path, provider)
-    headers["Content-Type"] = request.headers["content-type"]
+    mock = make_mock(provider, max_body=1000)
+    request = written(next(creates(Client(mock, provider))))
+    typed = {"content-type": request.headers["content-type"]}
+    web, headers = create_app(mock).test_client(), shown(mock, request.path, provider.name, **typed)
     got = web.post(request.path, data=b"x" * 1001, headers=headers)
     assert (got.status_code, wrong(got)) == (413, [("mock/body.size", "")])
     below = web.post(request.path, data=b"x" * 1000, headers=headers)
@@ -158,15 +138,6 @@ def test_a_wrong_length_is_no_crash(length: str, mock: Mock, web: FlaskClient) -
 
 
 # Deliveries, as far as WSGI can
-
-
-@pytest.fixture
-def cutting(tmp_path: Path, make_mock: Callable[..., Mock]) -> Mock:
-    """The default provider with a scenario for each delivery."""
-    shutil.copytree(bundled("specs") / "kling", tmp_path / "kling")
-    with (tmp_path / "kling" / "scenarios.yaml").open("a", encoding="utf-8") as file:
-        file.write(DELIVERIES)
-    return make_mock(*load_providers(["kling"], [tmp_path]).values())
 
 
 def create(mock: Mock, scenario: str) -> TestResponse:
@@ -212,9 +183,9 @@ def test_a_delivery_that_never_comes_sleeps(cutting: Mock, monkeypatch: pytest.M
 # The mock's own failure
 
 
-@pytest.mark.parametrize("provider", load_providers())
+@every_provider
 def test_a_failure_of_the_mock_is_the_providers_500(
-    provider: str, mock: Mock, web: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    provider: Provider, mock: Mock, web: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An exception inside: the provider's own 500 in JSON, and one log record with the traceback."""
 
@@ -222,10 +193,10 @@ def test_a_failure_of_the_mock_is_the_providers_500(
         raise RuntimeError("the shelf fell down")
 
     monkeypatch.setattr(mock, "answer", broken)
-    path = next(iter(mock.providers[provider].operations.values())).path
+    path = next(iter(provider.operations.values())).path
     with caplog.at_level(logging.ERROR, "kling_mock"):
         got = web.post(path)
-    assert got.status_code == catalogued(mock.providers[provider], "mock.failure") >= 500
+    assert got.status_code == catalogued(provider, "mock.failure") >= 500
     assert isinstance(got.json, dict)
     assert [row.getMessage() for row in caplog.records] == [f"the mock failed at POST {path}"]
     assert caplog.records[0].exc_info is not None

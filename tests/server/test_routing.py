@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 
 from kling_mock.core.model import Request
-from kling_mock.core.provider import Provider
-from kling_mock.loading import collisions, load_providers
+from kling_mock.loading import collisions
 from kling_mock.server.mock import Mock
-from tests.conftest import Client
-from tests.server.test_accounts_and_tasks import make
+from tests.conftest import PROVIDERS, Client
+from tests.exchanges import make
 
 MakeClient = Callable[..., Client]
 MakeMock = Callable[..., Mock]
-PROVIDERS = load_providers()
 VIDEOS = "/v1/videos/image2video"
 HOSTS = [(host, provider.name) for provider in PROVIDERS.values() for host in sorted(provider.hosts)]
 
 
-def test_three_providers_have_hosts_of_their_own() -> None:
-    """The fourth names none, and no host is two providers'."""
-    assert {name for _, name in HOSTS} == {"kling", "302ai", "pixazo"}
+def test_a_host_is_one_providers() -> None:
+    """Whose document names none has none, and no host is two providers'."""
+    assert PROVIDERS.keys() - {name for _, name in HOSTS} == {"rixapi"}
     assert len({host for host, _ in HOSTS}) == len(HOSTS)
 
 
@@ -69,6 +67,7 @@ def test_any_other_host_leaves_it_to_the_path(host: str, client: MakeClient) -> 
         ("/kling/v1/videos/image2video/a/b", "rixapi"),
         ("/kling-ai-video/v1/getTextToVideoTask", "pixazo"),
         ("/v2/requests/status", "pixazo"),
+        ("/workshop/cellar", "toymaker"),
     ],
 )
 def test_an_unknown_path_is_the_likely_providers_404(path: str, name: str, client: MakeClient) -> None:
@@ -80,7 +79,9 @@ def test_an_unknown_path_is_the_likely_providers_404(path: str, name: str, clien
         "kling": {"timestamp": "2026-01-01T00:00:00.000+00:00", "status": 404, "error": "Not Found", "path": path},
         "pixazo": {"error": "Endpoint not found"},
     }
-    if name in expected:
+    if name == "toymaker":
+        assert (answer.json["door"], answer.json["asked"]) == ("closed", f"GET {path}")
+    elif name in expected:
         assert answer.json == expected[name]
     elif name == "302ai":
         assert answer.json["error"]["err_code"] == -10009
@@ -97,7 +98,7 @@ def test_a_trailing_slash_is_taken_where_the_vendor_takes_it(path: str, client: 
     assert kling.send("GET", path + "//").wrong == [("mock/route.path", "")]
 
 
-@pytest.mark.parametrize("name", ["302ai", "pixazo", "rixapi"])
+@pytest.mark.parametrize("name", [name for name, provider in PROVIDERS.items() if not provider.default])
 def test_a_trailing_slash_is_unknown_elsewhere(name: str, client: MakeClient) -> None:
     """The others' documents say nothing of it."""
     path = next(row.path for row in PROVIDERS[name].operations.values() if row.role == "create")
@@ -165,9 +166,9 @@ def test_a_mount_of_nobody_is_refused_at_the_start(make_mock: MakeMock) -> None:
 # Collisions.
 
 
-def test_the_bundled_providers_do_not_collide(providers: Mapping[str, Provider], toymaker: Provider) -> None:
+def test_the_providers_do_not_collide() -> None:
     """All of them fit on one port, and the toy too."""
-    assert collisions({**providers, "toymaker": toymaker}, {}) == []
+    assert collisions(PROVIDERS, {}) == []
 
 
 def test_the_same_paths_twice_collide_unless_mounted() -> None:

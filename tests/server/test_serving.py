@@ -3,71 +3,46 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from kling_mock.core.model import NOW, Delivery, Task
+from kling_mock.core.model import Delivery, Task
 from kling_mock.core.provider import Provider
 from kling_mock.core.showing import results
-from kling_mock.loading import bundled, load_providers
 from kling_mock.server import serving
 from kling_mock.server.media import clip
 from kling_mock.server.mock import Mock
 from kling_mock.server.serving import Running, listen
-from tests.conftest import Answer, Client
-from tests.exchanges import EXCHANGES, creates, in_state, load, written
+from tests.conftest import PROVIDERS
+from tests.exchanges import (
+    EXCHANGES,
+    creates,
+    ends,
+    every_provider,
+    in_state,
+    load,
+    operation_of,
+    provider_of,
+    send,
+    task_of,
+    written,
+)
+from tests.server.wire import BODY, JSON, PATH, Remote, connected, read_to_end, shown, whole
 
-PROVIDERS = load_providers()
 MADE = re.compile(r'"(http[^"]*/_mock/media/[^"]*)"')
-PATH = "/v1/videos/image2video"
-BODY = b'{"image": "https://example.com/a.png", "prompt": "a lighthouse"}'
 HANGING = 200
-DELIVERIES = """
-reset: {shows: no byte of an answer, answers: [{call: create, delivery: {cut_at: 0}}], evidence: {kind: assumed}}
-short: {shows: a part of an answer, answers: [{call: create, delivery: {cut_at: 20}}], evidence: {kind: assumed}}
-hangs: {shows: no answer, answers: [{call: create, delivery: {never: true}}], evidence: {kind: assumed}}
-late: {shows: a late answer, answers: [{call: create, delivery: {after: 600ms}}], evidence: {kind: assumed}}
-"""
-
-
-@dataclass
-class Remote(Client):
-    """A client of a running server: what `Client` does in process, by HTTP."""
-
-    url: str = ""
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        json: Any = None,
-        headers: Mapping[str, str | None] | None = None,
-        query: Mapping[str, Any] | str = "",
-        body: bytes | None = None,
-    ) -> Answer:
-        """Send one request; the Host header is the server's own unless `self.headers` has another."""
-        asked = query if isinstance(query, str) else urlencode(query)
-        sent = {name: value for name, value in (headers or {}).items() if name not in ("host", "content-length")}
-        sent |= self.credential(method, path) | dict(self.headers)
-        url = f"{self.url}{path}{'?' * bool(asked)}{asked}"
-        got = requests.request(method, url, headers=sent, data=body, json=json, timeout=20)
-        return Answer(got.status_code, {k.lower(): v for k, v in got.headers.items()}, got.content, NOW)
 
 
 @pytest.fixture
 def running(mock: Mock) -> Iterator[Running]:
-    """All the bundled providers, served."""
+    """All the providers, served."""
     with Running(mock) as server:
         yield server
 
@@ -83,57 +58,22 @@ def remote(running: Running) -> Callable[..., Remote]:
 
 
 @pytest.fixture
-def cutting(tmp_path: Path, make_mock: Callable[..., Mock], monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+def cut(cutting: Mock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """The default provider with a scenario for each delivery, served."""
     monkeypatch.setattr(serving, "SHUTDOWN_SECONDS", 1)
-    shutil.copytree(bundled("specs") / "kling", tmp_path / "kling")
-    with (tmp_path / "kling" / "scenarios.yaml").open("a", encoding="utf-8") as file:
-        file.write(DELIVERIES)
-    with Running(make_mock(*load_providers(["kling"], [tmp_path]).values())) as server:
+    with Running(cutting) as server:
         yield server
 
 
-def head(running: Running, scenario: str = "", more: str = "") -> bytes:
-    """The head and body of a create as bytes, with its credential."""
-    mock = running.mock
-    shown = Client(mock, mock.providers["kling"]).credential("POST", PATH)
-    fields = {"Host": urlsplit(running.url).netloc, **shown, "Content-Type": "application/json"}
-    fields["Content-Length"] = str(len(BODY))
-    if scenario:
-        fields["Prefer"] = f"scenario={scenario}"
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return f"POST {PATH} HTTP/1.1\r\n{lines}{more}\r\n".encode() + BODY
-
-
-@contextmanager
-def connected(running: Running) -> Iterator[socket.socket]:
-    """A plain connection to the server."""
-    with closing(socket.create_connection(("127.0.0.1", running.port), timeout=10)) as connection:
-        yield connection
-
-
-def read_to_end(connection: socket.socket) -> tuple[bytes, bool]:
-    """All that comes before the end, and whether the end was a reset."""
-    received = b""
-    while True:
-        try:
-            chunk = connection.recv(65536)
-        except ConnectionResetError:
-            return received, True
-        if not chunk:
-            return received, False
-        received += chunk
+def preferring(server: Running, scenario: str = "", *lines: str) -> bytes:
+    """A create as bytes, under a scenario."""
+    return whole(server, *lines, *([f"Prefer: scenario={scenario}"] if scenario else []))
 
 
 def made(remote: Remote, of: str) -> tuple[str, Task]:
     """A create fixture of the provider that makes a video or an image, sent; its name and its task."""
     for name in creates(remote):
-        request = written(name)
-        answer = remote.send(
-            request.method, request.path, headers=request.headers, query=request.query, body=request.body
-        )
-        task = remote.mock.store.task(remote.provider.name, answer.headers["x-mock-task"])
-        assert task is not None
+        task = task_of(remote, send(remote, written(name)))
         assert task.result is not None
         if task.result.of == of:
             return name, task
@@ -142,7 +82,7 @@ def made(remote: Remote, of: str) -> tuple[str, Task]:
 
 def file_of(running: Running, task: Task) -> str:
     """The address of a task's first file, on this server."""
-    return running.url + urlsplit(results(task)[0]["url"]).path
+    return running.url + urlsplit(str(results(task)[0]["url"])).path
 
 
 # One life, for each provider
@@ -155,17 +95,17 @@ def test_health_is_200_as_soon_as_the_server_runs(running: Running) -> None:
     assert not {"date", "server"} & {name.lower() for name in got.headers}
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_create_is_listed_and_its_state_follows_the_clock(provider: str, remote: Callable[..., Remote]) -> None:
+@every_provider
+def test_a_create_is_listed_and_its_state_follows_the_clock(provider: Provider, remote: Callable[..., Remote]) -> None:
     """Over HTTP: the task of a create is in GET /_mock/tasks, first in its first state, and after 10 s at its end."""
-    caller = remote(provider)
+    caller = remote(provider.name)
     _, task = made(caller, "video")
-    listed = f"{caller.url}/_mock/tasks?provider={provider}"
+    listed = f"{caller.url}/_mock/tasks?provider={provider.name}"
     states = caller.provider.lifecycle.usual
 
     def state() -> str:
         rows = requests.get(listed, timeout=10).json()["tasks"]
-        return next(row["state"] for row in rows if row["id"] == task.id)
+        return next(str(row["state"]) for row in rows if row["id"] == task.id)
 
     assert state() == states[0]
     moved = requests.post(f"{caller.url}/_mock/clock", json={"advance": "10s"}, timeout=10)
@@ -173,14 +113,16 @@ def test_a_create_is_listed_and_its_state_follows_the_clock(provider: str, remot
     assert state() == states[-1]
 
 
+FINISHED = [name for name in EXCHANGES if ends(name) == "success"]
+
+
 @pytest.mark.parametrize(
-    "name",
-    [name for name in EXCHANGES if load(name).get("state") == "succeed"],
+    "name", [name for name in FINISHED if operation_of(name).role == "query" or "https://" in str(load(name)["reply"])]
 )
 def test_a_poll_by_http_leads_to_files_that_download(name: str, remote: Callable[..., Remote]) -> None:
     """The reply to a query or list of a finished task has addresses on this server, and each gives its file."""
-    caller = remote(name.partition("/")[0])
-    answer = in_state(caller, name, "succeed")
+    caller = remote(provider_of(name).name)
+    answer = in_state(caller, name, load(name)["state"])
     assert answer.status == 200
     addresses = MADE.findall(answer.body.decode())
     assert addresses
@@ -192,15 +134,13 @@ def test_a_poll_by_http_leads_to_files_that_download(name: str, remote: Callable
         assert int(got.headers["content-length"]) == len(got.content) > 0
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_bad_credential_is_refused_by_http(provider: str, remote: Callable[..., Remote]) -> None:
+@every_provider
+def test_a_bad_credential_is_refused_by_http(provider: Provider, remote: Callable[..., Remote]) -> None:
     """A create with a credential that nobody has is the provider's refusal, with a hint, as in process."""
-    caller = remote(provider)
+    caller = remote(provider.name)
     name = next(creates(caller))
-    request = written(name)
-    scheme = caller.provider.operations[load(name)["operation"]].security[0][0]
-    wrong = remote(provider, headers={scheme.header: f"{scheme.prefix} nobody".strip()})
-    answer = wrong.send(request.method, request.path, headers=request.headers, body=request.body)
+    scheme = operation_of(name).security[0][0]
+    answer = send(caller, written(name), **{scheme.header: f"{scheme.prefix} nobody".strip()})
     assert answer.status in (400, 401, 403)
     assert "x-mock-hint" in answer.headers
     refused = [row["rule"] for row in answer.violations if row["severity"] == "refused"]
@@ -276,8 +216,9 @@ def test_there_is_no_file_before_the_end(running: Running, remote: Callable[...,
 
 def result_address(caller: Remote) -> str:
     """The first file's address, as a query shows it that goes to another Host than the create."""
-    name = next(n for n in EXCHANGES if n.startswith(f"{caller.provider.name}/") and load(n).get("state") == "succeed")
-    return MADE.findall(in_state(caller, name, "succeed").body.decode())[0]
+    name = next(name for name in FINISHED if provider_of(name) == caller.provider)
+    found: list[str] = MADE.findall(in_state(caller, name, load(name)["state"]).body.decode())
+    return found[0]
 
 
 @pytest.mark.parametrize("host", ["kling-mock:9999", "10.0.2.2:8787", "mock.test"])
@@ -306,40 +247,39 @@ def test_a_public_url_goes_before_the_host(url: str, make_mock: Callable[..., Mo
 # Deliveries
 
 
-def test_the_plain_answer_comes_whole(cutting: Running) -> None:
+def test_the_plain_answer_comes_whole(cut: Running) -> None:
     """Without a scenario the same bytes are answered: what follows is due to the deliveries alone."""
-    with connected(cutting) as connection:
-        connection.sendall(head(cutting, more="Connection: close\r\n"))
+    with connected(cut) as connection:
+        connection.sendall(preferring(cut, "", "Connection: close"))
         received, reset = read_to_end(connection)
     assert received.startswith(b"HTTP/1.1 200 ")
     assert not reset
 
 
-def test_a_delivery_cut_at_0_is_a_reset_without_a_byte(cutting: Running) -> None:
+def test_a_delivery_cut_at_0_is_a_reset_without_a_byte(cut: Running) -> None:
     """Not one byte comes, and the end is a reset, not a close; the task was made all the same."""
-    with connected(cutting) as connection:
-        connection.sendall(head(cutting, "reset"))
+    with connected(cut) as connection:
+        connection.sendall(preferring(cut, "reset"))
         assert read_to_end(connection) == (b"", True)
-    assert len(requests.get(f"{cutting.url}/_mock/tasks", timeout=10).json()["tasks"]) == 1
+    assert len(requests.get(f"{cut.url}/_mock/tasks", timeout=10).json()["tasks"]) == 1
 
 
-def test_a_real_client_sees_a_lost_connection(cutting: Running) -> None:
+def test_a_real_client_sees_a_lost_connection(cut: Running) -> None:
     """`requests` raises its connection error, and the server goes on."""
-    shown = Client(cutting.mock, cutting.mock.providers["kling"]).credential("POST", PATH)
     with pytest.raises(requests.ConnectionError):
         requests.post(
-            cutting.url + PATH,
+            cut.url + PATH,
             data=BODY,
-            headers={**shown, "Content-Type": "application/json", "Prefer": "scenario=reset"},
+            headers=shown(cut.mock, prefer="scenario=reset", **JSON),
             timeout=10,
         )
-    assert requests.get(f"{cutting.url}/_mock/health", timeout=10).status_code == 200
+    assert requests.get(f"{cut.url}/_mock/health", timeout=10).status_code == 200
 
 
-def test_a_delivery_cut_in_the_middle_ends_early(cutting: Running) -> None:
+def test_a_delivery_cut_in_the_middle_ends_early(cut: Running) -> None:
     """The head with the full length comes, exactly 20 bytes of the body, then the connection is gone."""
-    with connected(cutting) as connection:
-        connection.sendall(head(cutting, "short"))
+    with connected(cut) as connection:
+        connection.sendall(preferring(cut, "short"))
         received, _ = read_to_end(connection)
     above, _, body = received.partition(b"\r\n\r\n")
     promised = re.search(rb"content-length: ([0-9]+)", above)
@@ -349,28 +289,28 @@ def test_a_delivery_cut_in_the_middle_ends_early(cutting: Running) -> None:
     assert body.startswith(b'{"code":0')
 
 
-def test_a_late_delivery_waits(cutting: Running) -> None:
+def test_a_late_delivery_waits(cut: Running) -> None:
     """Nothing comes before the 600 ms have passed; then everything does."""
-    with connected(cutting) as connection:
+    with connected(cut) as connection:
         start = time.monotonic()
-        connection.sendall(head(cutting, "late", "Connection: close\r\n"))
+        connection.sendall(preferring(cut, "late", "Connection: close"))
         received, _ = read_to_end(connection)
     assert time.monotonic() - start >= 0.6
     assert received.startswith(b"HTTP/1.1 200 ")
 
 
-def test_hanging_calls_delay_nobody_and_end_with_their_clients(cutting: Running) -> None:
+def test_hanging_calls_delay_nobody_and_end_with_their_clients(cut: Running) -> None:
     """200 calls without an answer: meanwhile health and a create answer; when the clients leave, nothing is left."""
-    connections = [socket.create_connection(("127.0.0.1", cutting.port), timeout=10) for _ in range(HANGING)]
+    connections = [socket.create_connection(("127.0.0.1", cut.port), timeout=10) for _ in range(HANGING)]
     try:
-        asked = head(cutting, "hangs")
+        asked = preferring(cut, "hangs")
         for connection in connections:
             connection.sendall(asked)
-        wait_for(lambda: len(cutting._server.server_state.tasks) >= HANGING)
+        wait_for(lambda: len(cut._server.server_state.tasks) >= HANGING)
         start = time.monotonic()
-        assert requests.get(f"{cutting.url}/_mock/health", timeout=10).status_code == 200
-        with connected(cutting) as connection:
-            connection.sendall(head(cutting, more="Connection: close\r\n"))
+        assert requests.get(f"{cut.url}/_mock/health", timeout=10).status_code == 200
+        with connected(cut) as connection:
+            connection.sendall(preferring(cut, "", "Connection: close"))
             assert read_to_end(connection)[0].startswith(b"HTTP/1.1 200 ")
         assert time.monotonic() - start < 5
         for connection in connections:
@@ -380,7 +320,7 @@ def test_hanging_calls_delay_nobody_and_end_with_their_clients(cutting: Running)
     finally:
         for connection in connections:
             connection.close()
-    wait_for(lambda: not cutting._server.server_state.tasks)
+    wait_for(lambda: not cut._server.server_state.tasks)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
@@ -391,13 +331,13 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.01)
 
 
-def test_a_server_with_a_hanging_call_can_be_ended(cutting: Running) -> None:
+def test_a_server_with_a_hanging_call_can_be_ended(cut: Running) -> None:
     """Leaving `Running` ends the thread although a client still waits, and that client sees the end."""
-    with connected(cutting) as connection:
-        connection.sendall(head(cutting, "hangs"))
-        wait_for(lambda: bool(cutting._server.server_state.tasks))
-        cutting.__exit__()
-        assert not cutting._thread.is_alive()
+    with connected(cut) as connection:
+        connection.sendall(preferring(cut, "hangs"))
+        wait_for(lambda: bool(cut._server.server_state.tasks))
+        cut.__exit__()
+        assert not cut._thread.is_alive()
         connection.settimeout(5)
         read_to_end(connection)
 
@@ -450,10 +390,10 @@ def test_it_listens_on_ipv6_too(mock: Mock) -> None:
         assert requests.get(f"{server.url}/_mock/health", timeout=10).status_code == 200
 
 
-def test_deliveries_of_scenarios_reach_the_wire(cutting: Running) -> None:
+def test_deliveries_of_scenarios_reach_the_wire(cut: Running) -> None:
     """The four scenarios above are what they say, so that the tests above test the server."""
     found = {
-        name: cutting.mock.providers["kling"].scenarios[name].answers[0].delivery
+        name: cut.mock.providers["kling"].scenarios[name].answers[0].delivery
         for name in ("reset", "short", "hangs", "late")
     }
     assert found == {
