@@ -166,9 +166,8 @@ def _mock(
     except (ValueError, StoreError) as error:
         fail(str(error))
     if not mock.clocks.fresh and (options.at is not None or options.speed != 1.0):
-        click.echo(
-            "kling-mock: the store has a clock already, and goes on with it: --at and --speed change nothing", err=True
-        )
+        note = "the store has a clock already and goes on with it: --at and --speed change nothing"
+        click.echo(f"kling-mock: {note}", err=True)
     return mock
 
 

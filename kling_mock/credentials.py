@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
-import time
+import secrets  # noqa: TID251 - a client, not the core
+import time  # noqa: TID251
 import warnings
 from collections.abc import Mapping
 
