@@ -16,8 +16,9 @@ import requests
 
 from kling_mock.core.calls import Call, spoken
 from kling_mock.core.model import Request, Task, Violation
-from kling_mock.core.provider import Operation, Provider, Scenario
+from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.reading import parse_json
+from kling_mock.core.scenarios import Scenario
 from kling_mock.loading import bundled, read_yaml
 from tests.conftest import PROVIDERS, TOYS, Answer, Client
 

@@ -65,11 +65,16 @@ class Step(Struct, frozen=True):
 
 
 class Walk(Struct, frozen=True):
-    """What a client met: its steps, how many tasks the account has in the end, and what is spent by unit."""
+    """What a client met: its steps, the tasks that the account has in the end, and what is spent by unit."""
 
     steps: tuple[Step, ...]
-    tasks: int
+    ids: tuple[str, ...]
     spent: Mapping[str, str]
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks there are in the end."""
+        return len(self.ids)
 
     def told(self) -> str:
         """The walk in one line: what came of each sort of call, and when it was first something else."""
@@ -110,7 +115,7 @@ class Walker:
                 self._download()
         found = steering.holdings(self._mock, self._account)
         spent = {row.pack.unit: str(row.spent) for row in found.balances if row.spent}
-        return Walk(tuple(self._steps), len(self._tasks()), spent)
+        return Walk(tuple(self._steps), tuple(task.id for task in self._tasks()), spent)
 
     def _now(self) -> int:
         return self._mock.clocks.now(self._account.id)

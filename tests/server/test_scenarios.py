@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kling_mock.core.expressions import point
-from kling_mock.core.provider import Answer as Rewrite
 from kling_mock.core.provider import Provider
+from kling_mock.core.scenarios import Answer as Rewrite
 from tests.conftest import PROVIDERS, Answer, Client
 from tests.exchanges import every_provider, make, poll, prompted, task_of
 from tests.server.control_client import Control
