@@ -217,7 +217,7 @@ def _read(reply: requests.Response) -> Came:
     except ValueError:
         document = None
     if document is None:
-        return Came(f"{status} {type_}, {len(got)} bytes", status)
+        return Came(f"{status} {type_}" + ("" if got else ", no bytes"), status)
     return Came("" if status < 300 else f"{status} {_sentence(document)}", status, document)
 
 
@@ -228,11 +228,13 @@ def _sentence(document: Any) -> str:
 
 
 def _leaves(node: Any) -> Iterator[Any]:
+    """The values of a document with their types; numbers in arrays are left out, they are dates and not words."""
     if isinstance(node, Mapping):
-        node = list(node.values())
-    if isinstance(node, list):
+        for value in node.values():
+            yield from _leaves(value)
+    elif isinstance(node, list):
         for item in node:
-            yield from _leaves(item)
+            yield from () if isinstance(item, int) else _leaves(item)
     elif node is not None:
         yield (type(node), node)
 
