@@ -1,0 +1,155 @@
+"""A user's own scenario file: scenarios beside the providers', and rules that choose one by call, body and turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kling_mock.core.model import NOW, Delivery
+from kling_mock.core.problems import SpecError
+from kling_mock.server.mock import Mock, Options
+from kling_mock.server.scenario_file import read_scenario_file
+from tests.conftest import PROVIDERS, Answer, Client
+
+AT = 1_767_225_600_000
+VIDEOS = "/v1/videos/image2video"
+BODY = {"image": "https://example.com/a.png", "prompt": "a lighthouse"}
+
+
+def client(tmp_path: Path, document: Any, seed: str = "x") -> Client:
+    """A client of the first provider on a mock with this file."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(document))
+    found = read_scenario_file(path, PROVIDERS)
+    mock = Mock(found.providers.values(), Options(at=AT, seed=seed), wall=lambda: AT, rules=found.rules)
+    return Client(mock, mock.providers["kling"])
+
+
+def deliveries(who: Client, count: int, body: Any = BODY) -> list[Delivery]:
+    """How so many creates are answered."""
+    return [who.send("POST", VIDEOS, body).delivery for _ in range(count)]
+
+
+RESET = Delivery(cut_at=0)
+
+
+def test_the_nth_matching_call(tmp_path: Path) -> None:
+    """Only the second create of mode pro is dropped, whatever comes between."""
+    rule = {"operation": "createImageToVideo", "body": {"mode": "pro"}, "nth": 2, "scenario": "charged-no-answer"}
+    kling = client(tmp_path, {"rules": [rule]})
+    pro = {**BODY, "mode": "pro"}
+    assert deliveries(kling, 1, pro) == [NOW]
+    assert deliveries(kling, 2) == [NOW, NOW]
+    assert deliveries(kling, 2, pro) == [RESET, NOW]
+
+
+def test_every_third_call(tmp_path: Path) -> None:
+    """The third, the sixth and so on; each payload is another, since a scenario counts its own times by payload."""
+    kling = client(tmp_path, {"rules": [{"every": 3, "scenario": "charged-no-answer"}]})
+    found = [deliveries(kling, 1, {**BODY, "prompt": str(n)})[0] for n in range(6)]
+    assert found == [NOW, NOW, RESET, NOW, NOW, RESET]
+
+
+def test_a_probability_is_drawn_from_the_seed(tmp_path: Path) -> None:
+    """About as many as asked for, the same ones for the same seed, others for another."""
+    document = {"rules": [{"probability": 0.3, "scenario": "charged-no-answer times=1000"}]}
+    drops = [[row == RESET for row in deliveries(client(tmp_path, document, seed), 60)] for seed in ("x", "x", "y")]
+    assert drops[0] == drops[1] != drops[2]
+    assert 8 < sum(drops[0]) < 32
+
+
+def test_what_the_request_asks_for_goes_first_and_the_account_last(tmp_path: Path) -> None:
+    """A marker beats a rule, a rule beats the account's own scenario."""
+    kling = client(tmp_path, {"rules": [{"scenario": "fail", "body": {"mode": "pro"}}]})
+    account = kling.mock.accounts.register(kling.provider, None, None, "slow")
+    mine = Client(kling.mock, kling.provider, account)
+
+    def scenario(body: Any) -> str | None:
+        task = mine.mock.store.task("kling", mine.send("POST", VIDEOS, body).headers["x-mock-task"])
+        return task.scenario if task else None
+
+    assert scenario({**BODY, "mode": "pro", "prompt": "[mock:stuck]"}) == "stuck"
+    assert scenario({**BODY, "mode": "pro"}) == "fail"
+    assert scenario(BODY) == "slow"
+
+
+def test_a_rule_for_an_account(tmp_path: Path) -> None:
+    """Others are left alone."""
+    kling = client(tmp_path, {"rules": [{"account": "kling-default", "scenario": "dropped"}]})
+    other = Client(kling.mock, kling.provider, kling.mock.accounts.register(kling.provider, None, None, None))
+    assert deliveries(other, 1) == [NOW]
+    assert deliveries(kling, 1) == [RESET]
+
+
+def test_a_rule_for_a_query(tmp_path: Path) -> None:
+    """The task's own scenario gives way to the rule for this call."""
+    rule = {"operation": "getImageToVideo", "nth": 2, "scenario": "empty-answer times=9"}
+    kling = client(tmp_path, {"rules": [rule]})
+    id_ = kling.send("POST", VIDEOS, BODY).json["data"]["task_id"]
+    bodies = [kling.send("GET", f"{VIDEOS}/{id_}").body for _ in range(3)]
+    assert [bool(body) for body in bodies] == [True, False, True]
+
+
+def test_a_scenario_of_ones_own(tmp_path: Path) -> None:
+    """It is added where its states are known, takes parameters, and needs neither evidence nor a description."""
+    document = {"scenarios": {"lunch": {"parameters": {"hours": 1}, "latency": {"submitted": "{hours}h"}}}}
+    kling = client(tmp_path, document)
+    toy = kling.mock.providers["toymaker"]
+    assert "lunch" not in toy.scenarios
+    id_ = kling.send("POST", VIDEOS, {**BODY, "prompt": "[mock:lunch hours=2]"}).json["data"]["task_id"]
+    kling.advance("119m")
+    assert kling.send("GET", f"{VIDEOS}/{id_}").json["data"]["task_status"] == "submitted"
+    kling.advance("2m")
+    assert kling.send("GET", f"{VIDEOS}/{id_}").json["data"]["task_status"] == "succeed"
+
+
+def answered(answer: Answer) -> list[tuple[str, str]]:
+    """The rule and message of each violation."""
+    return [(row["rule"], row["message"]) for row in answer.violations]
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("[mock:slow minutes=3]", "the scenario 'slow' has no parameter 'minutes'; known are seconds"),
+        ("[mock:slow seconds=ten]", "the parameter seconds is a number such as 280, not 'ten'"),
+        ("[mock:stuck seconds=3]", "the scenario 'stuck' has no parameter 'seconds'; it takes none"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_a_warning(tmp_path: Path, marker: str, message: str) -> None:
+    """The call goes on without the scenario, and says why."""
+    kling = client(tmp_path, {"scenarios": {"lunch": {"latency": {"submitted": "1h"}}}})
+    answer = kling.send("POST", VIDEOS, {**BODY, "prompt": marker})
+    assert answer.status == 200
+    assert answered(answer) == [("mock/scenario", f"{message}; the call goes on without one")]
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer", "message"),
+    [
+        ({"rules": [{"scenario": "fial"}]}, "/rules/0/scenario", "there is no scenario 'fial'; did you mean 'fail'?"),
+        ({"rules": [{"scenario": "fail", "provider": "klang"}]}, "/rules/0/provider", "did you mean 'kling'?"),
+        ({"rules": [{"scenario": "fail", "operation": "create"}]}, "/rules/0/operation", "no operation 'create'"),
+        ({"rules": [{"scenario": "fail", "nth": 1, "every": 2}]}, "/rules/0", "takes one of nth, every, probability"),
+        ({"rules": [{"scenario": "fail", "nth": 0}]}, "/rules/0/nth", "0 is less than the minimum of 1"),
+        ({"rules": [{"scenario": "fail", "body": 3}]}, "/rules/0/body", "should not be of type integer"),
+        ({"rules": [{"nth": 1}]}, "/rules/0", "needs 'scenario'"),
+        ({"rulez": []}, "/rulez", "unknown word 'rulez' here"),
+        ({"scenarios": {"a": {"latency": {"asleep": "1s"}}}}, "/scenarios/a/latency/asleep", "unknown state 'asleep'"),
+        ({"scenarios": {"a": {"latancy": {}}}}, "/scenarios/a/latancy", "unknown word 'latancy' here"),
+        ({"scenarios": {"a": {"provider": "klang"}}}, "/scenarios/a/provider", "did you mean 'kling'?"),
+        ([], "", "should not be of type array"),
+    ],
+)
+def test_a_wrong_file_is_told(tmp_path: Path, document: Any, pointer: str, message: str) -> None:
+    """With file, pointer and what was meant."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(SpecError) as caught:
+        read_scenario_file(path, PROVIDERS)
+    problem = caught.value.problems[0]
+    assert (problem.file, problem.pointer) == ("mine.yaml", pointer)
+    assert message in problem.message
