@@ -75,6 +75,8 @@ def _spots(root: Place) -> Iterator[tuple[str, Place]]:
 def _problem(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
     for token in error.instance_path:
         place = place.item(token) if isinstance(token, int) else place.get(token)
+    if isinstance(inner := getattr(error.kind, "error", None), jsonschema_rs.ValidationError):
+        return _misnamed(place, inner)
     keyword = str(error.schema_path[-1])
     unexpected = getattr(error.kind, "unexpected", None)
     if keyword == "additionalProperties" and unexpected:
@@ -87,3 +89,9 @@ def _problem(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
     if keyword == "type":
         return place.problem(f"should not be of type {json_type(error.instance)}")
     return place.problem(error.message[:200])
+
+
+def _misnamed(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
+    """A key that is none of those that may stand here."""
+    name, options = str(error.instance), map(str, getattr(error.kind, "options", ()))
+    return place.get(name).problem(f"{show(name)!r} is not known here{closest(name, options)}")
