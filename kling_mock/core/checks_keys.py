@@ -8,8 +8,10 @@ from difflib import get_close_matches
 
 from kling_mock.core.checks_shapes import SINGLE, TABLES, entries, raw, reached, rows, subschemas
 from kling_mock.core.documents import Place
+from kling_mock.core.forms import BELOW
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.schemas import Schemas
+from kling_mock.core.words import METHODS
 
 WORDS = """
 $schema $id $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment title description default deprecated
@@ -19,7 +21,6 @@ required dependentRequired format contentEncoding contentMediaType discriminator
 oneOf prefixItems
 """
 KEYWORDS = frozenset(WORDS.split()) | {*SINGLE, *TABLES}
-METHOD_KEYS = "get put post delete options head patch trace"
 FIELDS: Mapping[str, frozenset[str]] = {
     name: frozenset(words.split())
     for name, words in {
@@ -29,7 +30,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "variable": "enum default description",
         "components": "schemas responses parameters examples requestBodies headers securitySchemes links callbacks "
         "pathItems",
-        "pathItem": f"$ref summary description servers parameters {METHOD_KEYS}",
+        "pathItem": f"$ref summary description servers parameters {' '.join(METHODS)}",
         "operation": "tags summary description externalDocs operationId parameters requestBody responses callbacks "
         "deprecated security servers",
         "parameter": "name in description required deprecated allowEmptyValue style explode allowReserved schema "
@@ -42,43 +43,6 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "link": "operationRef operationId parameters requestBody description server",
         "scheme": "type description name in scheme bearerFormat flows openIdConnectUrl",
     }.items()
-}
-# What stands below each kind of object: a key, whether it holds one, a list or a table of them, and their kind.
-BELOW: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    "root": (
-        ("info", "one", "info"),
-        ("servers", "list", "server"),
-        ("paths", "table", "pathItem"),
-        ("webhooks", "table", "pathItem"),
-        ("components", "one", "components"),
-    ),
-    "server": (("variables", "table", "variable"),),
-    "components": (
-        ("schemas", "table", "schema"),
-        ("responses", "table", "response"),
-        ("parameters", "table", "parameter"),
-        ("requestBodies", "table", "requestBody"),
-        ("headers", "table", "header"),
-        ("securitySchemes", "table", "scheme"),
-        ("links", "table", "link"),
-        ("pathItems", "table", "pathItem"),
-    ),
-    "pathItem": (
-        ("parameters", "list", "parameter"),
-        *((method, "one", "operation") for method in METHOD_KEYS.split()),
-    ),
-    "operation": (
-        ("parameters", "list", "parameter"),
-        ("requestBody", "one", "requestBody"),
-        ("responses", "table", "response"),
-        ("callbacks", "table", "callback"),
-    ),
-    "callback": (("", "table", "pathItem"),),
-    "parameter": (("schema", "one", "schema"), ("content", "table", "media")),
-    "header": (("schema", "one", "schema"),),
-    "requestBody": (("content", "table", "media"),),
-    "response": (("content", "table", "media"), ("headers", "table", "header"), ("links", "table", "link")),
-    "media": (("schema", "one", "schema"), ("encoding", "table", "encoding")),
 }
 STATUS = re.compile(r"[1-5]([0-9][0-9]|XX)|default")
 
@@ -174,9 +138,11 @@ def _required(place: Place) -> Iterator[Problem]:
     if not isinstance(properties, Mapping) or not isinstance(place.node.get("required"), list):
         return
     for row in rows(raw(place, "required")):
-        free = set(properties) - set(place.node["required"])
-        if row.node not in properties and get_close_matches(str(row.node), sorted(free), n=1, cutoff=0.75):
-            yield row.problem(f"there is no property {row.node!r}{closest(str(row.node), free)}")
+        if not isinstance(row.node, str):
+            continue  # no JSON Schema, which is said elsewhere
+        free = set(properties) - {name for name in place.node["required"] if isinstance(name, str)}
+        if row.node not in properties and get_close_matches(row.node, sorted(free), n=1, cutoff=0.75):
+            yield row.problem(f"there is no property {row.node!r}{closest(row.node, free)}")
 
 
 def _documented(place: Place) -> Iterator[Problem]:

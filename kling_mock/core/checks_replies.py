@@ -154,7 +154,7 @@ def _shown(sampler: Sampler, place: Place, variant: str, state: str) -> Iterator
 def _kind(place: Place) -> str | None:
     """The one kind that an operation is about; None if its request says which."""
     kind = place.get("x-mock-task").get("kind").node or place.get("x-mock-page").get("kind").node
-    return None if "{$" in kind else str(kind)
+    return None if kind is None or "{$" in kind else str(kind)
 
 
 def _reply(

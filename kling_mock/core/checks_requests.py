@@ -124,7 +124,7 @@ def _lost(schemas: list[Place], path: list[str], shapes: Shapes) -> tuple[str, C
     """What every one of the schemas lacks of a pointer; None if one of them has it."""
     found = [shapes.lost([schema], path) for schema in schemas]
     wrong = [row for row in found if row is not None]
-    if len(wrong) < len(found):
+    if not wrong or len(wrong) < len(found):
         return None
     names = {name for token, some in wrong if token == wrong[0][0] for name in some}
     return wrong[0][0], names

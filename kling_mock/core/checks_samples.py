@@ -58,7 +58,8 @@ class Sampler(Struct):
             spot = parameter.follow()
             name, where = spot.node["name"], spot.node["in"]
             schema = raw(spot, "schema")
-            if full or spot.node.get("required") or "default" in schema.follow().node:
+            node = schema.follow().node
+            if full or spot.node.get("required") or (isinstance(node, Mapping) and "default" in node):
                 value = self.shapes.sample([schema], full)
                 found[where][name.lower() if where == "header" else name] = value
         return found

@@ -154,7 +154,7 @@ class Shapes:
                 return words[0]
         members = self.members(places)
         if members and depth < DEPTH:
-            needed = {name for part in parts for name in part.node.get("required", ())}
+            needed = [name for part in parts for name in part.node.get("required", ())]
             return {
                 name: self.sample(below, full, depth + 1) for name, below in members.items() if full or name in needed
             }

@@ -13,6 +13,7 @@ from kling_mock.core.capabilities import Capabilities, compile_capabilities
 from kling_mock.core.documents import Documents, Place
 from kling_mock.core.entropy import check_pattern
 from kling_mock.core.errors import ErrorTable, compile_errors
+from kling_mock.core.forms import check_forms
 from kling_mock.core.lifecycle import Lifecycle, compile_lifecycle
 from kling_mock.core.model import Pack
 from kling_mock.core.operations import compile_operation
@@ -41,7 +42,7 @@ def compile_provider(documents: Documents, name: str) -> Provider:
     root = Place(documents, file, "", documents[file])
     if not isinstance(root.node, Mapping) or not str(root.node.get("openapi", "")).startswith("3.1"):
         raise root.error("is no OpenAPI 3.1 document")
-    if problems := check_words(documents, root):
+    if problems := list(check_forms(root)) or check_words(documents, root):
         raise SpecError(problems)
     return _Compiler(documents, name, root).provider()
 

@@ -100,10 +100,16 @@ class Place:
         known = map(str, node) if isinstance(node, Mapping) else ()
         raise self.error(f"$ref {reference!r} has no {token!r}{closest(token, known)}")
 
-    def expand(self) -> Any:
-        """The plain node with every `$ref` below it replaced by what it names (for words that are not schemas)."""
+    def expand(self, above: frozenset[tuple[str, str]] = frozenset()) -> Any:
+        """The plain node with every `$ref` below it replaced by what it names (for words that are not schemas).
+
+        Raises `SpecError` for one that leads back to what it stands in.
+        """
+        if (self.file, self.at) in above:
+            raise self.error("$ref leads back to what it stands in")
+        here = above | {(self.file, self.at)}
         if isinstance(self.node, Mapping):
-            return {key: place.expand() for key, place in self.items()}
+            return {key: place.expand(here) for key, place in self.items()}
         if isinstance(self.node, list):
-            return [place.expand() for place in self.each()]
+            return [place.expand(here) for place in self.each()]
         return self.node

@@ -181,6 +181,8 @@ def _task(place: Place, variants: tuple[str, ...]) -> TaskWords:
             raise place.get("new").error(f"unknown variant {variant!r}{closest(variant, variants)}")
         if problem := check_pattern(pattern):
             raise place.get("new").error(problem)
+    if patterns and (missing := [variant for variant in variants if variant not in patterns]):
+        raise place.get("new").error(f"needs a pattern for each variant; missing {', '.join(missing)}")
     return TaskWords(
         kind=_expression(place.get("kind")),
         new=patterns,

@@ -27,10 +27,10 @@ class SpecError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def closest(word: str, known: Iterable[str]) -> str:
+def closest(word: object, known: Iterable[object]) -> str:
     """Say which known word was probably meant, as the tail of a message; empty when nothing is known."""
-    choices = sorted(known)
-    near = get_close_matches(word, choices, n=1, cutoff=0.6)
+    choices = sorted(map(str, known))
+    near = get_close_matches(str(word), choices, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known are {', '.join(choices)}" if choices else ""

@@ -176,13 +176,19 @@ def _number(value: Any, type_: str) -> Any:
     return value if type_ == "number" or isinstance(value, int) else ABSENT
 
 
-def compile_reader(schema: Place) -> Reader:
-    """How the schema at `schema` reads values; `$ref` and `allOf` are followed, alternatives are not."""
+def compile_reader(schema: Place, above: frozenset[tuple[str, str]] = frozenset()) -> Reader:
+    """How the schema at `schema` reads values; `$ref` and `allOf` are followed, alternatives are not.
+
+    What a schema says of parts that are of its own kind again is not read: they stay as they were sent.
+    """
+    if (schema.file, schema.at) in above:
+        return Reader()
+    here = above | {(schema.file, schema.at)}
     node = schema.node if isinstance(schema.node, dict) else {}
-    members = {name: compile_reader(place) for name, place in schema.get("properties").items()}
-    type_, items = _documented_type(node), compile_reader(schema.get("items")) if "items" in node else None
+    members = {name: compile_reader(place, here) for name, place in schema.get("properties").items()}
+    type_, items = _documented_type(node), compile_reader(schema.get("items"), here) if "items" in node else None
     for part in schema.get("allOf").each():
-        inherited = compile_reader(part)
+        inherited = compile_reader(part, here)
         members = {**inherited.members, **members}
         type_, items = type_ or inherited.type, items or inherited.items
     return Reader(type_, members, items, node.get("default", ABSENT), "additionalProperties" in node)

@@ -68,7 +68,7 @@ def _conditions(place: Place, conditions: Mapping[str, Collection[str]]) -> Iter
     for name, allowed in place.items():
         if name in conditions:
             for value in allowed.each() if isinstance(allowed.node, list) else [allowed]:
-                if value.node not in conditions[name]:
+                if not isinstance(value.node, str) or value.node not in conditions[name]:
                     yield value.problem(f"unknown {name} {value.node!r}{closest(str(value.node), conditions[name])}")
 
 

@@ -93,6 +93,8 @@ def _members(place: Place) -> Template:
 
 
 def _each(place: Place) -> Template:
+    if not isinstance(place.node["$each"], str):
+        raise place.get("$each").error("should be an expression")
     source: Expression = _string(place.get("$each"))
     part = compile_template(place.get("$as"))
 
@@ -117,5 +119,7 @@ def _condition(place: Place) -> Callable[[Scope], bool]:
         if name not in CONDITIONS:
             raise allowed.error(f"unknown condition {name!r}{closest(name, CONDITIONS)}")
         values = allowed.node if isinstance(allowed.node, list) else [allowed.node]
+        if any(isinstance(value, dict | list) for value in values):
+            raise allowed.error("should be one value or a list of them")
         checks.append((CONDITIONS[name], frozenset(values)))
     return lambda scope: all(read(scope) in allowed for read, allowed in checks)

@@ -88,6 +88,8 @@ def malformed(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
     """A breach of the schema of words, said at the place it is about; `place` is what was validated."""
     for token in error.instance_path:
         place = place.item(token) if isinstance(token, int) else place.get(token)
+    if isinstance(inner := getattr(error.kind, "error", None), jsonschema_rs.ValidationError):
+        return _misnamed(place, inner)
     keyword = str(error.schema_path[-1])
     unexpected = getattr(error.kind, "unexpected", None)
     if keyword == "additionalProperties" and unexpected:
@@ -100,3 +102,9 @@ def malformed(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
     if keyword == "type":
         return place.problem(f"should not be of type {json_type(error.instance)}")
     return place.problem(error.message[:200])
+
+
+def _misnamed(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
+    """A key that is none of those that may stand here."""
+    name, options = str(error.instance), map(str, getattr(error.kind, "options", ()))
+    return place.get(name).problem(f"{show(name)!r} is not known here{closest(name, options)}")
