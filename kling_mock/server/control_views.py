@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -17,19 +16,15 @@ from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.core.showing import results
 from kling_mock.payloads import CannotJudge, Judge
-from kling_mock.server import control_webhooks, steering
+from kling_mock.server import control_money, control_webhooks, steering
 from kling_mock.server.control_document import JSON, Given, document, endpoints
+from kling_mock.server.control_money import number, pack
 from kling_mock.server.journal import hidden
 from kling_mock.server.media_routes import media
 from kling_mock.server.mock import Mock
 from kling_mock.server.problem_details import Problem, reply
 
 ACCOUNT, PROVIDER, STATE = "query/account", "query/provider", "query/state"
-
-
-def number(amount: Decimal) -> int | float:
-    """An amount as a JSON number, without a needless fraction."""
-    return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
 # The server
@@ -184,17 +179,7 @@ def _account(mock: Mock, account: Account, url: str) -> dict[str, Any]:
         "provider": account.provider,
         "credentials": dict(account.credentials),
         "env": steering.environment(mock, account, url),
-        "packs": [
-            {
-                "type": row.pack.type,
-                "unit": row.pack.unit,
-                "total": number(row.pack.total),
-                "balance": number(row.balance),
-                "reserved": number(row.reserved),
-                "spent": number(row.spent),
-            }
-            for row in found.balances
-        ],
+        "packs": [pack(row) for row in found.balances],
         "slots": account.slots,
         "open_slots": found.open_slots,
         "scenario": account.scenario,
@@ -303,6 +288,8 @@ VIEWS: Mapping[str, Callable[[Mock, Given], Response]] = {
     "listAccounts": accounts,
     "registerAccount": register,
     "getAccount": account,
+    "getLedger": control_money.ledger,
+    "getReport": control_money.report,
     "listTasks": tasks,
     "getTask": task,
     "forceState": force,

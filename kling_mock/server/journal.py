@@ -77,12 +77,15 @@ def shown(row: Exchange) -> dict[str, Any]:
         "provider": row.provider,
         "account": row.account,
         "operation": row.operation,
+        "role": row.role,
         "task": row.task,
         "request": row.request,
         "reply": row.reply,
         "violations": [listed(violation) for violation in row.violations],
         "billed": None if row.billed is None else {"amount": str(row.billed), "unit": row.unit},
         "lost": row.lost,
+        "fingerprint": row.fingerprint,
+        "saw": [{"task": sight.task, "state": sight.state, "ended": sight.ended} for sight in row.saw],
     }
 
 

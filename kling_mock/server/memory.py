@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 from threading import RLock
@@ -264,9 +264,7 @@ class MemoryStore:
     def lease(self, wall: int, until: int, most: int) -> list[Lease]:
         """Take on what is due and nobody else's."""
         with self._lock:
-            return self._outbox.lease(
-                {name: self._now(name, wall) for name in self._outbox.accounts()}, wall, until, most
-            )
+            return self._outbox.lease(lambda account: self._now(account, wall), wall, until, most)
 
     def settle_webhook(self, webhook: Webhook) -> None:
         """Write a row back after an attempt, and end its lease."""
@@ -348,10 +346,6 @@ class _Outbox:
         self._leased: dict[HookKey, int] = {}
         self._order = count()
 
-    def accounts(self) -> list[str]:
-        """The accounts that have rows waiting."""
-        return [name for name, heap in self._waiting.items() if heap]
-
     def add(self, row: Webhook) -> None:
         """Keep a row, unless it is there already; forget the oldest settled ones beyond what is kept."""
         key = (row.id, row.copy)
@@ -380,15 +374,18 @@ class _Outbox:
             if row and row.task == task and due > now and not row.attempts:
                 del self.rows[key]
 
-    def lease(self, now: dict[str, int], wall: int, until: int, most: int) -> list[Lease]:
-        """Take on what is due, the longest due first within an account. Rows whose lease ran out are due again."""
+    def lease(self, now: Callable[[str], int], wall: int, until: int, most: int) -> list[Lease]:
+        """Take on what is due, the longest due first within an account; `now` gives an account's time.
+
+        Rows whose lease ran out are due again.
+        """
         for key in [key for key, end in self._leased.items() if end <= wall]:
             del self._leased[key]
             if (row := self.rows.get(key)) is not None:
                 self._wait(row)
         found: list[Lease] = []
-        for name, at in now.items():
-            heap = self._waiting[name]
+        for name, heap in list(self._waiting.items()):
+            at = now(name)
             while heap and heap[0][0] <= at and len(found) < most:
                 due, _, key = heappop(heap)
                 row = self.rows.get(key)

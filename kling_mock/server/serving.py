@@ -114,6 +114,11 @@ class Running:
         self._server = server(mock, (host,), self._started.set)
         self._thread = threading.Thread(target=self._run, name="kling-mock", daemon=True)
 
+    @property
+    def server(self) -> Server:
+        """The server itself, for who would have it listen elsewhere too."""
+        return self._server
+
     def _run(self) -> None:
         with asyncio.Runner() as runner:
             runner.run(self._server.serve(sockets=[self._listener]))

@@ -157,13 +157,13 @@ class SqliteStore:
                 self._record(db, written(exchange))
 
     def _put(self, db: Connection, provider: str, task: Task) -> None:
-        body = packed(task)
-        changed = db.execute("UPDATE tasks SET body = ? WHERE provider = ? AND id = ?", (body, provider, task.id))
+        body, id_ = packed(task), key(task.id)
+        changed = db.execute("UPDATE tasks SET body = ? WHERE provider = ? AND id = ?", (body, provider, id_))
         size = resized(db, "tasks", 0 if changed.rowcount else 1)
         if not changed.rowcount:
             place = (db.execute(LAST_PLACE, (task.account, task.kind)).fetchone()[0] or 0) + 1
             alias = key(task.alias) if task.alias else None
-            db.execute(PUT, (provider, task.id, task.account, task.kind, place, alias, task.created, body))
+            db.execute(PUT, (provider, id_, task.account, task.kind, place, alias, task.created, body))
         self._forget(db, task, size)
 
     def _forget(self, db: Connection, newest: Task, size: int) -> None:

@@ -22,6 +22,7 @@ from kling_mock.server.store import StoreError
 MAGIC = b"SQLite format 3\0"
 APPLICATION = 0x6B6C6D6B  # "klmk"
 FORMAT = 1
+PAUSE = 0.0005
 SCHEMA = """
 CREATE TABLE accounts (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL);
 CREATE TABLE credentials (provider TEXT, name TEXT, value TEXT, account TEXT NOT NULL,
@@ -64,129 +65,135 @@ TOLD = {
 
 def told(path: str, error: sqlite3.Error) -> StoreError:
     """An error of SQLite's as one line: the file, what is wrong with it, and what to do."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return StoreError(f"the store {path} " + TOLD.get(code, f"cannot be used ({error}); check the disk it is on"))
+    return StoreError(
+        f"the store {path} " + TOLD.get(_code(error), f"cannot be used ({error}); check the disk it is on")
+    )
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 class Database:
-    """A file, and as many connections to it as there are calls at a time. Any thread may come with any call."""
+    """A file, one connection that writes and as many that read as there are calls at a time.
+
+    Any thread may come with any call. Who wants to write waits `timeout` seconds for other processes.
+    """
 
     def __init__(self, path: str, timeout: float = 5.0) -> None:
         self.path, self._timeout = os.path.abspath(path), timeout
         self._renew()
         inspect(self.path)
         try:
-            self._prepare()
-        except sqlite3.Error as error:
+            with self.writing() as connection:
+                _make(connection)
+            with self._borrowed(self._writers, 0) as connection:
+                self._log_ahead(connection)
+        except StoreError:
             self.close()
-            raise told(self.path, error) from error
+            raise
 
     def _renew(self) -> None:
         self._process, self._turn, self._open = os.getpid(), Lock(), True
-        self._idle: list[Connection] = []
-
-    def _prepare(self) -> None:
-        """Make the tables in a new file, and see that it can be written."""
-        connection = self._connection()
-        self._idle.append(connection)
-        connection.execute("BEGIN IMMEDIATE")
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in SCHEMA.split(";\n"):
-                connection.execute(statement)
-            # In the same transaction as the tables, and before the log: the file's first page always tells whose it is.
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-        connection.execute("COMMIT")
-        self._log_ahead(connection)
+        self._readers: list[Connection] = []
+        self._writers: list[Connection] = []
 
     def _log_ahead(self, connection: Connection) -> None:
-        """Switch to write-ahead logging. SQLite does not wait here for others that open the file at the same time."""
-        end = time.monotonic() + self._timeout
-        while True:
-            try:
-                mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            except sqlite3.OperationalError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
-                continue
-            if mode != "wal":
-                raise StoreError(f"the store {self.path} lies where SQLite cannot share memory; name a local file")
-            return
-
-    def _connection(self) -> Connection:
-        if not self._open:
-            raise StoreError(f"the store {self.path} is closed")
-        if self._idle:
-            return self._idle.pop()
-        connection = connect(
-            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-        connection.execute("PRAGMA synchronous = NORMAL")
-        return connection
+        if self._patiently(connection, "PRAGMA journal_mode = WAL") != ("wal",):
+            raise StoreError(f"the store {self.path} lies where SQLite cannot share memory; name a local file")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that may write: all of it happens, or nothing.
-
-        Threads of this process queue at a lock of their own: SQLite's waiting is sleeping.
-        """
+        """A transaction that may write: all of it happens, or nothing. Threads of this process queue here."""
         self._belong()
-        with self._turn, self._transaction("BEGIN IMMEDIATE") as connection:
+        with self._turn, self._borrowed(self._writers, 0) as connection:
+            self._patiently(connection, "BEGIN IMMEDIATE")
             yield connection
+            connection.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads: one state of the file, whoever writes meanwhile."""
-        self._belong()
-        with self._transaction("BEGIN") as connection:
+        with self.asking() as connection:
+            connection.execute("BEGIN")
             yield connection
+            connection.execute("COMMIT")
 
     @contextmanager
     def asking(self) -> Iterator[Connection]:
         """For a single SELECT, which is a transaction by itself."""
         self._belong()
-        with self._transaction(None) as connection:
+        with self._borrowed(self._readers, self._timeout) as connection:
             yield connection
 
+    def _patiently(self, connection: Connection, statement: str) -> object:
+        """Wait for another process's transaction, which takes less than a millisecond.
+
+        SQLite's own waiting sleeps for up to a tenth of a second at a time, and two busy processes starve each other.
+        """
+        end = time.monotonic() + self._timeout
+        while True:
+            try:
+                return connection.execute(statement).fetchone()
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(PAUSE)
+
     @contextmanager
-    def _transaction(self, begin: str | None) -> Iterator[Connection]:
+    def _borrowed(self, idle: list[Connection], timeout: float) -> Iterator[Connection]:
         connection = None
         try:
-            connection = self._connection()
-            if begin:
-                connection.execute(begin)
+            connection = idle.pop() if idle else self._connect(timeout)
             yield connection
-            if begin:
-                connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise told(self.path, error) from error
         finally:
             if connection is not None:
-                self._give_back(connection)
+                self._give_back(connection, idle)
 
-    def _give_back(self, connection: Connection) -> None:
+    def _connect(self, timeout: float) -> Connection:
+        if not self._open:
+            raise StoreError(f"the store {self.path} is closed")
+        connection = connect(
+            self.path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        self._patiently(connection, "PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _give_back(self, connection: Connection, idle: list[Connection]) -> None:
         # After some errors (a full disk) SQLite has rolled back by itself.
         with suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         if self._open and not connection.in_transaction:
-            self._idle.append(connection)
+            idle.append(connection)
         else:
             connection.close()
 
     def _belong(self) -> None:
         """Connections must not be carried over a fork, not even to close them: their locks are the parent's."""
         if self._process != os.getpid():
-            self._inherited = self._idle
+            self._inherited = [*self._readers, *self._writers]
             self._renew()
 
     def close(self) -> None:
         """Close what is not in use; what is follows when it is done."""
         self._belong()
         self._open = False
-        while self._idle:
-            self._idle.pop().close()
+        for idle in (self._readers, self._writers):
+            while idle:
+                idle.pop().close()
+
+
+def _make(connection: Connection) -> None:
+    """Make the tables, if the file is new."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        for statement in SCHEMA.split(";\n"):
+            connection.execute(statement)
+        # In the same transaction as the tables, and before the log: the file's first page always tells whose it is.
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def inspect(path: str) -> None:

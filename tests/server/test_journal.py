@@ -86,6 +86,7 @@ def test_an_entry_of_a_create(kling: Client) -> None:
             "provider": "kling",
             "account": kling.account.id,
             "operation": "createImageToVideo",
+            "role": "create",
             "task": answer.json["data"]["task_id"],
             "request": {
                 "method": "POST",
@@ -112,6 +113,8 @@ def test_an_entry_of_a_create(kling: Client) -> None:
             ],
             "billed": {"amount": "1", "unit": "units"},
             "lost": False,
+            "fingerprint": "39fd275168a51c92a246a0fee781b3df",
+            "saw": [{"task": answer.json["data"]["task_id"], "state": "submitted", "ended": False}],
         }
     ]
 

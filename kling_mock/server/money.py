@@ -1,0 +1,71 @@
+"""Money: what an account's ledger holds, and what its client's conduct cost, as functions that know no HTTP.
+
+The control API and the pytest plugin call the same ones.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kling_mock.core.conduct import Abandoned, DuplicateSpend, Fate, Polling, abandoned, duplicate_spend, polling
+from kling_mock.core.courses import ending
+from kling_mock.core.model import Account, Balance, Entry, Task, Webhook
+from kling_mock.server import steering
+from kling_mock.server.mock import Mock
+
+
+class Ledger(Struct, frozen=True):
+    """An account's packs at `now`, and the newest of its lines, those to come included."""
+
+    now: int
+    balances: tuple[Balance, ...]
+    entries: tuple[Entry, ...]
+
+
+class Report(Struct, frozen=True):
+    """How clients behaved, as far back as the journal reaches."""
+
+    duplicate_spend: tuple[DuplicateSpend, ...]
+    abandoned: tuple[Abandoned, ...]
+    polling: tuple[Polling, ...]
+
+
+def ledger(mock: Mock, owner: Account) -> Ledger:
+    """The ledger of an account; a pack that it does not hold pays nothing, so its lines are not shown."""
+    found, held = steering.holdings(mock, owner), {"", *(pack.type for pack in owner.packs)}
+    rows = mock.store.entries(owner.id)
+    return Ledger(found.now, found.balances, tuple(row for row in rows if row.pack in held))
+
+
+def report(mock: Mock, owner: str | None = None) -> Report:
+    """The verdicts on one account's exchanges, or on everybody's."""
+    rows, fates = tuple(mock.store.exchanges(owner)), _fates(mock, owner)
+    return Report(duplicate_spend(rows, fates), abandoned(rows, fates), polling(rows, fates))
+
+
+def _fates(mock: Mock, owner: str | None) -> dict[str, Fate]:
+    """What has become of each task that is remembered, on its account's clock."""
+    tasks = [task for task in mock.store.tasks(owner) if task.provider in mock.providers]
+    now = {account: mock.clocks.now(account) for account in {task.account for task in tasks}}
+    notified = _notified(mock, owner)
+    return {task.id: _fate(mock, task, now[task.account], task.id in notified) for task in tasks}
+
+
+def _notified(mock: Mock, owner: str | None) -> set[str]:
+    """The tasks of whose end a webhook told that its receiver took."""
+    taken = (row for row in mock.store.webhooks(owner) if row.outcome == "delivered")
+    return {row.task for row in taken if _ends(mock, row)}
+
+
+def _ends(mock: Mock, row: Webhook) -> bool:
+    """Whether a webhook tells of an end."""
+    states = mock.providers[row.provider].lifecycle.states if row.provider in mock.providers else {}
+    return row.state in states and states[row.state].ends is not None
+
+
+def _fate(mock: Mock, task: Task, now: int, notified: bool) -> Fate:
+    lifecycle = mock.providers[task.provider].lifecycle
+    end = ending(lifecycle, task)
+    if end is None or end.at > now:
+        return Fate(now, task.created, notified=notified)
+    return Fate(now, task.created, end.at, lifecycle.states[end.state].ends, notified)

@@ -1,0 +1,244 @@
+"""The report over a real journal: clients that behave well and badly, driven through scenarios in process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from kling_mock.core.provider import Provider
+from kling_mock.server.mock import Mock
+from tests.conftest import AT, Answer, Client
+from tests.server.control_client import Control
+
+VIDEOS = "/v1/videos/image2video"
+PRICED = {"model_name": "kling-v2-6", "mode": "pro", "duration": "5", "image": "https://example.com/a.png"}
+
+
+@pytest.fixture
+def kling(make_mock: Callable[..., Mock], providers: Mapping[str, Provider]) -> Client:
+    """A client of the default provider with an account of its own."""
+    mock = make_mock(providers["kling"])
+    return Client(mock, providers["kling"]).other()
+
+
+def create(client: Client, scenario: str = "", **body: Any) -> Answer:
+    """Create a task under a scenario."""
+    return client.send("POST", VIDEOS, PRICED | body, {"prefer": f'scenario="{scenario}"'} if scenario else {})
+
+
+def task_of(answer: Answer) -> str:
+    """The task that an answer is about."""
+    return answer.headers["x-mock-task"]
+
+
+def poll(client: Client, task: str) -> str:
+    """Ask for a task; gives the word for its state."""
+    answer = client.send("GET", f"{VIDEOS}/{task}")
+    return str(answer.json["data"]["task_status"]) if answer.status == 200 else str(answer.status)
+
+
+def report(client: Client, of: str | None = None) -> Any:
+    """The report on an account, checked against control.yaml."""
+    assert client.account is not None
+    return Control(client.mock).get(f"/_mock/report?account={of or client.account.id}")
+
+
+def test_a_lost_answer_that_is_sent_again_is_paid_twice(kling: Client) -> None:
+    """The scenario that the tool is for: the create is billed, its answer lost, and the client sends it once more."""
+    lost = create(kling, "charged-no-answer")
+    assert lost.delivery.cut_at == 0
+    kling.advance("31s")
+    again = create(kling)
+    assert kling.account is not None
+    [found] = report(kling)["duplicate_spend"]
+    assert found == {
+        "account": kling.account.id,
+        "operation": "createImageToVideo",
+        "verdict": "certain",
+        "first": {"ordinal": 1, "at": AT, "task": task_of(lost)},
+        "second": {"ordinal": 2, "at": AT + 31_000, "task": task_of(again)},
+        "gap_ms": 31_000,
+        "amount": 2.5,
+        "unit": "units",
+        "outcome": "open",
+    }
+    kling.advance("1m")
+    assert [row["outcome"] for row in report(kling)["duplicate_spend"]] == ["paid twice"]
+
+
+@pytest.mark.parametrize(
+    "scenario", ["charged-no-answer", "charged-hanging", "charged-bad-gateway", "charged-server-timeout"]
+)
+def test_every_answer_that_hides_the_task_is_lost(kling: Client, scenario: str) -> None:
+    """Dropped, never come, or in another's words: the client cannot know that a task was made."""
+    create(kling, scenario)
+    create(kling)
+    assert [row["verdict"] for row in report(kling)["duplicate_spend"]] == ["certain"]
+
+
+@pytest.mark.parametrize("scenario", ["dropped", "hanging", "bad-gateway", "overloaded", "server-error"])
+def test_what_made_nothing_costs_nothing(kling: Client, scenario: str) -> None:
+    """The same failures before anything happened: sending again is right."""
+    create(kling, scenario)
+    assert create(kling).status == 200
+    assert report(kling)["duplicate_spend"] == []
+
+
+def test_two_of_the_same_are_only_possible(kling: Client) -> None:
+    """Both answers arrived: the client may want two. Its own id and its webhook make no other job of it."""
+    create(kling, external_task_id="mine-1")
+    create(kling, external_task_id="mine-2")
+    assert [row["verdict"] for row in report(kling)["duplicate_spend"]] == ["possible"]
+
+
+def test_another_prompt_is_another_job(kling: Client) -> None:
+    """Nothing is said of jobs that differ."""
+    create(kling, "charged-no-answer", prompt="a cat")
+    create(kling, prompt="a dog")
+    assert report(kling)["duplicate_spend"] == []
+
+
+def test_a_retry_after_a_failure_is_right(kling: Client) -> None:
+    """The task failed and the money came back: to ask again is what a client should do."""
+    task = task_of(create(kling, "fail"))
+    kling.advance("10s")
+    assert poll(kling, task) == "failed"
+    create(kling)
+    assert report(kling)["duplicate_spend"] == []
+
+
+def test_a_task_that_nobody_reads_is_abandoned(kling: Client) -> None:
+    """As soon as it has ended, not before; reading its end takes it off the list."""
+    task = task_of(create(kling))
+    poll(kling, task)
+    assert report(kling)["abandoned"] == []
+    kling.advance("5s")
+    [found] = report(kling)["abandoned"]
+    assert (found["task"], found["state"], found["ends"], found["told"]) == (task, "submitted", "success", True)
+    assert (found["at"], found["ended"], found["amount"]) == (AT, AT + 5000, 2.5)
+    poll(kling, task)
+    assert report(kling)["abandoned"] == []
+
+
+def test_a_list_shows_the_end_as_well(kling: Client) -> None:
+    """A client that reads only its list has read the end; under list-disagrees it has not."""
+    task = task_of(create(kling))
+    hidden = task_of(create(kling, "list-disagrees", prompt="hidden"))
+    kling.advance("5s")
+    kling.send("GET", VIDEOS)
+    assert [row["task"] for row in report(kling)["abandoned"]] == [hidden]
+    assert task in kling.send("GET", VIDEOS).body.decode()
+
+
+@pytest.mark.parametrize("scenario", ["unknown-word", "bad-gateway call=query times=9", "truncated times=9"])
+def test_an_end_that_cannot_be_understood_was_not_shown(kling: Client, scenario: str) -> None:
+    """A word that no document names, another's page, half an answer: the client knows nothing."""
+    task = task_of(create(kling, scenario))
+    kling.advance("5s")
+    kling.send("GET", f"{VIDEOS}/{task}")
+    assert [row["task"] for row in report(kling)["abandoned"]] == [task]
+
+
+def test_a_client_that_polls_well(kling: Client) -> None:
+    """A second, two, four, and it stops at the end."""
+    task = task_of(create(kling, "slow seconds=10"))
+    for seconds in (1, 2, 4, 8, 16):
+        kling.advance(f"{seconds}s")
+        word = poll(kling, task)
+    assert word == "succeed"
+    [found] = report(kling)["polling"]
+    assert kling.account is not None
+    assert found == {
+        "account": kling.account.id,
+        "task": task,
+        "operation": "getImageToVideo",
+        "polls": 5,
+        "least_ms": 2000,
+        "median_ms": 6000,
+        "backs_off": True,
+        "after_end": 0,
+        "asked_to_wait": 0,
+        "too_early": 0,
+        "stopped": "at the end",
+        "last_ms": 31_000,
+    }
+
+
+def test_a_client_that_does_not_stop(kling: Client) -> None:
+    """It reads the end and goes on."""
+    task = task_of(create(kling))
+    for _ in range(5):
+        kling.advance("3s")
+        poll(kling, task)
+    [found] = report(kling)["polling"]
+    assert (found["stopped"], found["after_end"], found["backs_off"]) == ("after the end", 3, None)
+
+
+def test_a_client_with_a_deadline(kling: Client) -> None:
+    """It polls a task that is stuck for a while, and then no more."""
+    task = task_of(create(kling, "stuck"))
+    for _ in range(3):
+        kling.advance("10s")
+        poll(kling, task)
+    assert [row["stopped"] for row in report(kling)["polling"]] == ["not yet"]
+    kling.advance("2m")
+    assert [(row["stopped"], row["last_ms"]) for row in report(kling)["polling"]] == [("given up", 30_000)]
+
+
+@pytest.mark.parametrize(("wait", "early"), [("1s", 1), ("2s", 0)])
+@pytest.mark.parametrize("call", ["create", "query"])
+def test_retry_after_is_obeyed_or_not(kling: Client, call: str, wait: str, early: int) -> None:
+    """too-fast says 2 seconds: coming back after one is too early, for a create as for a query."""
+    answer = create(kling, f"too-fast call={call} seconds=2")
+    if call == "create":
+        assert answer.status == 429
+        kling.advance(wait)
+        answer = create(kling)
+    task = task_of(answer)
+    if call == "query":
+        assert poll(kling, task) == "429"
+        kling.advance(wait)
+    poll(kling, task)
+    [found] = report(kling)["polling"]
+    assert (found["asked_to_wait"], found["too_early"]) == (1, early)
+
+
+def test_the_report_is_of_one_account_or_of_all(kling: Client) -> None:
+    """What another account does is not in mine; an account that is not there is refused with a guess."""
+    other = kling.other()
+    for client in (kling, other):
+        create(client, "charged-no-answer")
+        create(client)
+    assert kling.account is not None
+    assert other.account is not None
+    control = Control(kling.mock)
+    assert [row["account"] for row in report(kling)["duplicate_spend"]] == [kling.account.id]
+    everybody = {row["account"] for row in control.get("/_mock/report")["duplicate_spend"]}
+    assert everybody == {kling.account.id, other.account.id}
+    wrong = control.refused(422, "GET", "/_mock/report?account=kling-defualt")
+    assert wrong["errors"][0]["pointer"] == "query/account"
+
+
+def test_a_reset_forgets_the_report(kling: Client) -> None:
+    """A test starts from nothing."""
+    create(kling, "charged-no-answer")
+    create(kling)
+    assert kling.account is not None
+    Control(kling.mock).post("/_mock/reset", {"account": kling.account.id})
+    assert report(kling) == {"duplicate_spend": [], "abandoned": [], "polling": []}
+
+
+def test_the_journal_says_what_was_seen(kling: Client) -> None:
+    """Role, fingerprint and what each reply showed are there for a program of one's own."""
+    task = task_of(create(kling))
+    kling.advance("5s")
+    poll(kling, task)
+    assert kling.account is not None
+    made, asked = Control(kling.mock).get(f"/_mock/journal?account={kling.account.id}")["exchanges"]
+    assert (made["role"], asked["role"], asked["fingerprint"]) == ("create", "query", None)
+    assert made["saw"] == [{"task": task, "state": "submitted", "ended": False}]
+    assert asked["saw"] == [{"task": task, "state": "succeed", "ended": True}]
+    assert json.dumps(made["fingerprint"]) != "null"

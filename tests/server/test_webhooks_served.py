@@ -1,0 +1,240 @@
+"""Webhooks of a running server: sent by themselves, at once, beside the requests and beside each other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+import requests
+
+from kling_mock.core.model import Webhook
+from kling_mock.core.provider import Provider
+from kling_mock.server import deliverer, steering, steering_webhooks
+from kling_mock.server.app import create_app
+from kling_mock.server.clocks import wall_ms
+from kling_mock.server.mock import Mock, Options
+from kling_mock.server.serving import Running
+from tests.conftest import AT, SEED, Client
+from tests.server.callbacks import ask, task_of
+from tests.server.receiver import Receiver, Says, until
+from tests.server.test_serving import Remote
+
+SOON = 5.0  # s in which what is due must have come, on a machine that is busy with other tests
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """One that takes everything."""
+    with Receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def served(providers: Mapping[str, Provider], monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+    """A client by HTTP of a server whose virtual time is frozen, and whose wall clock is the machine's.
+
+    The deliverer hardly ever looks by itself, so that what comes at once does so because it was woken.
+    """
+    monkeypatch.setattr(deliverer, "LOOK_SECONDS", 60)
+    mock = Mock([providers["kling"]], Options(at=AT, seed=SEED), wall=wall_ms)
+    with Running(mock) as running:
+        yield Remote(mock, providers["kling"], url=running.url)
+
+
+def settled(client: Client) -> Callable[[], bool]:
+    """Whether no webhook that is due waits."""
+
+    def holds() -> bool:
+        now = client.mock.clocks.now("kling-default")
+        return all(row.outcome or row.due > now for row in client.mock.store.webhooks())
+
+    return holds
+
+
+def statuses(row: Webhook) -> list[int | None]:
+    """What the receiver answered to each attempt."""
+    return [attempt.status for attempt in row.attempts]
+
+
+def test_what_a_create_brings_is_sent_at_once(served: Remote, receiver: Receiver) -> None:
+    """No clock has to move for the first state; the others wait for theirs."""
+    ask(served, receiver.url)
+    receiver.wait(1, SOON)
+    time.sleep(0.3)
+    assert [got.json["task_status"] for got in receiver.got] == ["submitted"]
+
+
+def test_a_jump_of_the_clock_is_seen_at_once(served: Remote, receiver: Receiver) -> None:
+    """Over the control API, and for the base clock under the account's."""
+    ask(served, receiver.url)
+    for step, count in (("2s", 2), ("1m", 3)):
+        requests.post(f"{served.url}/_mock/clock", json={"advance": step}, timeout=10).raise_for_status()
+        receiver.wait(count, SOON)
+    assert [got.json["task_status"] for got in receiver.got] == ["submitted", "processing", "succeed"]
+
+
+def test_a_forced_state_is_seen_at_once(served: Remote, receiver: Receiver) -> None:
+    """Over the control API."""
+    task = task_of(ask(served, receiver.url))
+    requests.post(f"{served.url}/_mock/tasks/{task}/state", json={"state": "failed"}, timeout=10).raise_for_status()
+    assert [got.json["task_status"] for got in receiver.wait(2, SOON)] == ["submitted", "failed"]
+
+
+def test_time_that_flows_brings_webhooks_by_itself(providers: Mapping[str, Provider], receiver: Receiver) -> None:
+    """Nothing but the clock says when: at a hundred times the pace a task's webhooks are there in a moment."""
+    mock = Mock([providers["kling"]], Options(seed=SEED, speed=100), wall=wall_ms)
+    with Running(mock) as running:
+        ask(Remote(mock, providers["kling"], url=running.url), receiver.url)
+        assert [got.json["task_status"] for got in receiver.wait(3)] == ["submitted", "processing", "succeed"]
+
+
+def test_a_ladder_runs_at_once(served: Remote, receiver: Receiver) -> None:
+    """Every attempt of three days, in order, without anybody waiting."""
+    receiver.says = Says(500)
+    ask(served, receiver.url)
+    steering.advance(served.mock, "3d")
+    receiver.wait(24)
+    until(settled(served))
+    assert [(statuses(row), row.outcome) for row in served.mock.store.webhooks()] == [([500] * 8, "given up")] * 3
+
+
+def test_the_first_webhook_overtakes_the_answer(served: Remote, receiver: Receiver) -> None:
+    """A client that looks its task up by the webhook's id does not know it yet."""
+    answered = []
+    receiver.answer = lambda got: (answered.append(done.is_set()), Says())[1]
+    done = threading.Event()
+    ask(served, receiver.url, prefer='scenario="webhook-first seconds=1"')
+    done.set()
+    assert answered == [False]
+
+
+def test_a_slow_receiver_keeps_only_itself_waiting(served: Remote, receiver: Receiver) -> None:
+    """Neither calls nor other receivers notice, and it is not called more often at once than a sender would."""
+    with Receiver(Says(after=30)) as slow:
+        for _ in range(40):
+            ask(served, slow.url)
+        slow.wait(8, SOON)
+        began = time.monotonic()
+        ask(served, receiver.url)
+        receiver.wait(1, SOON)
+        assert time.monotonic() - began < SOON
+        assert slow.most_at_once == 8
+
+
+def test_webhooks_of_a_task_come_one_after_the_other(served: Remote, receiver: Receiver) -> None:
+    """The next state is told when the receiver has answered the one before."""
+    receiver.says = Says(after=0.2)
+    ask(served, receiver.url)
+    steering.advance(served.mock, "1h")
+    assert [got.json["task_status"] for got in receiver.wait(3)] == ["submitted", "processing", "succeed"]
+    assert receiver.most_at_once == 1
+
+
+def test_a_thousand_webhooks_come_once_each(served: Remote, receiver: Receiver) -> None:
+    """None is lost and none comes twice, each task's in order."""
+    clients = [Client(served.mock, served.provider)] + [Client(served.mock, served.provider).other() for _ in range(4)]
+    tasks = [task_of(ask(clients[n % 5], receiver.url)) for n in range(334)]
+    steering.advance(served.mock, "1h")
+    seen: dict[str, list[str]] = {task: [] for task in tasks}
+    for got in receiver.wait(1002, 60):
+        seen[got.json["task_id"]].append(got.json["task_status"])
+    assert set(map(tuple, seen.values())) == {("submitted", "processing", "succeed")}
+    until(settled(served))
+    assert len(receiver.got) == 1002
+
+
+def test_two_deliverers_share_an_outbox(providers: Mapping[str, Provider], receiver: Receiver) -> None:
+    """Over one store no row is sent by both, however they hurry."""
+    first = Mock([providers["kling"]], Options(seed=SEED, speed=1000), wall=wall_ms)
+    second = Mock([providers["kling"]], Options(seed=SEED), wall=wall_ms, store=first.store)
+    receiver.says = Says(after=0.01)
+    first.deliverer.start()
+    second.deliverer.start()
+    tasks = [task_of(ask(Client(first, providers["kling"]), receiver.url)) for _ in range(100)]
+    receiver.wait(300, 60)
+    until(lambda: not first.store.waiting())
+    first.deliverer.stop()
+    second.deliverer.stop()
+    said = [(got.json["task_id"], got.json["task_status"]) for got in receiver.got]
+    assert len(said) == len(set(said)) == 3 * len(tasks)
+
+
+def test_a_stopped_server_gives_back_what_it_had_taken(providers: Mapping[str, Provider], receiver: Receiver) -> None:
+    """Another one over the same store need not wait for the leases to run out."""
+    first = Mock([providers["kling"]], Options(at=AT, seed=SEED), wall=wall_ms)
+    receiver.says = Says(after=0.3)
+    with Running(first):
+        for _ in range(30):
+            ask(Client(first, providers["kling"]), receiver.url)
+        receiver.wait(1)
+    begun = len(receiver.got)
+    assert begun < 30
+    receiver.says = Says()
+    second = Mock([providers["kling"]], Options(seed=SEED), wall=wall_ms, store=first.store)
+    assert second.deliver_due() == 30 - begun
+    said = [got.json["task_id"] for got in receiver.got]
+    assert len(said) == len(set(said)) == 30
+
+
+def test_a_server_starts_again(served: Remote, receiver: Receiver) -> None:
+    """Its outbox goes on where it was."""
+    served.mock.deliverer.stop()
+    ask(served, receiver.url)
+    time.sleep(0.3)
+    assert receiver.got == []
+    served.mock.deliverer.start()
+    receiver.wait(1, SOON)
+
+
+def test_a_reset_forgets_webhooks(served: Remote, receiver: Receiver) -> None:
+    """What was still to come does not come."""
+    ask(served, receiver.url)
+    receiver.wait(1, SOON)
+    until(settled(served))
+    steering.reset(served.mock)
+    steering.advance(served.mock, "1h")
+    time.sleep(0.3)
+    assert len(receiver.got) == 1
+
+
+def test_a_store_that_fails_for_a_moment_stops_nothing(
+    served: Remote, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the outbox fails, is written to the log, and is tried again."""
+    monkeypatch.setattr(deliverer, "LOOK_SECONDS", 0.02)
+    real, failures = served.mock.store.lease, iter(range(3))
+
+    def lease(*given: Any) -> Any:
+        if next(failures, None) is not None:
+            raise OSError("the disk is away")
+        return real(*given)
+
+    monkeypatch.setattr(served.mock.store, "lease", lease)
+    ask(served, receiver.url)
+    receiver.wait(1, 5)
+
+
+def test_under_any_wsgi_server_webhooks_are_sent(providers: Mapping[str, Provider], receiver: Receiver) -> None:
+    """The plain Flask application starts the deliverer with its first request."""
+    mock = Mock([providers["kling"]], Options(at=AT, seed=SEED), wall=wall_ms)
+    page, client = create_app(mock).test_client(), Client(mock, providers["kling"])
+    url = "/v1/videos/text2video"
+    body = {"prompt": "a lighthouse", "callback_url": receiver.url}
+    made = page.post(url, json=body, headers={k: v for k, v in client.credential("POST", url).items() if v})
+    assert made.status_code == 200
+    receiver.wait(1, SOON)
+    mock.deliverer.stop()
+
+
+def test_replayed_over_http(served: Remote, receiver: Receiver) -> None:
+    """It is sent at once."""
+    ask(served, receiver.url)
+    receiver.wait(1, SOON)
+    until(settled(served))
+    row = steering_webhooks.delivery_log(served.mock)[0]
+    requests.post(f"{served.url}/_mock/webhooks/{row.id}/replay", json={}, timeout=10).raise_for_status()
+    first, again = receiver.wait(2, SOON)
+    assert first.body == again.body
