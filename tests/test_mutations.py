@@ -234,6 +234,14 @@ ONCE: dict[str, tuple[str, str, Any, str, str, str]] = {
         "",
         "",
     ),
+    "facts that are none": (
+        "rules",
+        "/masks-have-one-resolution/invalid/facts/mask",
+        {"width": 7},
+        "rules",
+        "/masks-have-one-resolution/invalid",
+        "the invalid example does not break the rule",
+    ),
     "a fact that is no number": (
         "rules",
         "/masks-have-one-resolution/invalid/facts/mask/0/width",

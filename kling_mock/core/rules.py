@@ -72,7 +72,11 @@ class Compare(Struct, frozen=True):
     def _known(self, images: Collection[Image], roles: Collection[str]) -> list[Fact]:
         """The facts of the images in some roles, of those for which all that is compared was measured."""
         facts = (image.fact for image in images if image.role in roles)
-        return [fact for fact in facts if fact and all(isinstance(fact.get(name), int | float) for name in self.same)]
+        return [
+            fact
+            for fact in facts
+            if isinstance(fact, Mapping) and all(isinstance(fact.get(name), int | float) for name in self.same)
+        ]
 
     def mended(self, document: Any) -> Iterator[tuple[str, float]]:
         """Values that would make the numbers add up, with their pointers: another last number, else another whole."""
