@@ -83,7 +83,7 @@ class Database:
     def __init__(self, path: str, timeout: float = 5.0) -> None:
         self.path, self._timeout = os.path.abspath(path), timeout
         self._renew()
-        inspect(self.path)
+        inspect(self.path, timeout)
         try:
             with self.writing() as connection:
                 _make(connection)
@@ -185,6 +185,10 @@ class Database:
             while idle:
                 idle.pop().close()
 
+    def __del__(self) -> None:
+        """A store that is forgotten lets go of its file."""
+        self.close()
+
 
 def _make(connection: Connection) -> None:
     """Make the tables, if the file is new."""
@@ -196,21 +200,22 @@ def _make(connection: Connection) -> None:
         connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def inspect(path: str) -> None:
+def inspect(path: str, timeout: float = 5.0) -> None:
     """Raise `StoreError` for a file that is not a store of ours, without writing a byte to it."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
         return _inspect_folder(path)
-    except OSError as error:
-        raise StoreError(f"the store {path} cannot be reached ({error.strerror}); name another file") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", error)
+        raise StoreError(f"the store {path!r} cannot be reached ({why}); name another file") from error
     if stat.S_ISDIR(found.st_mode):
         raise StoreError(f"the store {path} is a directory; name a file in it")
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"the store {path} is no regular file; name another one")
     if found.st_size:
         _inspect_head(path)
-        _inspect_pages(path)
+        _inspect_pages(path, timeout)
     return None
 
 
@@ -229,6 +234,8 @@ def _inspect_head(path: str) -> None:
         raise StoreError(f"the store {path} cannot be read ({error.strerror}); name another file") from error
     if not head.startswith(MAGIC):
         raise StoreError(f"the store {path} is no SQLite database; name another file")
+    if len(head) < 100:
+        raise _damaged(path)
     version, application = (int.from_bytes(head[at : at + 4], "big") for at in (60, 68))
     if application != APPLICATION:
         raise StoreError(f"the store {path} is another program's SQLite database; name another file")
@@ -238,16 +245,32 @@ def _inspect_head(path: str) -> None:
         )
 
 
-def _inspect_pages(path: str) -> None:
+def _inspect_pages(path: str, timeout: float) -> None:
     """Read the whole file once, through a connection that cannot write: about a second for a gigabyte."""
+    wrong = None if _in_use(path) else _wrong(path, "immutable=1", timeout)
+    # Without a lock nothing is left beside a damaged file. If somebody writes to it, only a lock shows it whole.
+    if _in_use(path):
+        wrong = _wrong(path, "mode=ro", timeout)
+    if wrong is not None:
+        raise wrong
+
+
+def _in_use(path: str) -> bool:
+    return any(os.path.exists(path + end) for end in ("-wal", "-journal"))
+
+
+def _wrong(path: str, way: str, timeout: float) -> StoreError | None:
     connection = None
     try:
-        connection = connect(f"{Path(path).as_uri()}?mode=ro", uri=True, timeout=5.0)
+        connection = connect(f"{Path(path).as_uri()}?{way}", uri=True, timeout=timeout)
         whole = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        return None if whole else _damaged(path)
     except sqlite3.Error as error:
-        raise told(path, error) from error
+        return told(path, error)
     finally:
         if connection is not None:
             connection.close()
-    if not whole:
-        raise StoreError(f"the store {path} {TOLD[sqlite3.SQLITE_CORRUPT]}")
+
+
+def _damaged(path: str) -> StoreError:
+    return StoreError(f"the store {path} {TOLD[sqlite3.SQLITE_CORRUPT]}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -131,4 +133,20 @@ def until(holds: Callable[[], bool], seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.01)
+        time.sleep(0.05)
+
+
+def main(port: str, file: str) -> None:
+    """A receiver as a process of its own: it writes each body to a file, and only then answers."""
+    with Receiver(port=int(port)) as receiver, Path(file).open("ab", buffering=0) as log:
+
+        def answer(got: Got) -> Says:
+            log.write(got.body + b"\n")
+            return Says()
+
+        receiver.answer = answer
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
