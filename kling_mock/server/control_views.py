@@ -36,7 +36,7 @@ def index(mock: Mock, given: Given) -> Response:
     if request.accept_mimetypes.best_match((JSON, "text/plain", "text/html"), JSON) == JSON:
         return reply({"endpoints": rows, "document": "/_mock/openapi.json"})
     longest = max(len(row["path"]) for row in rows)
-    lines = [f"{row['method']:4} {row['path']:{longest}}  {row['summary']}\n" for row in rows]
+    lines = [f"{row['method']:6} {row['path']:{longest}}  {row['summary']}\n" for row in rows]
     return Response("".join(lines), 200, {"Cache-Control": "no-store"}, content_type="text/plain; charset=utf-8")
 
 

@@ -121,7 +121,8 @@ def known_scenario(chosen: Provider, reference: str) -> None:
     try:
         chosen.scenarios.find(reference)
     except ValueError as error:
-        raise Refused("value", f"{chosen.name}: {error}", "/scenario") from None
+        said = str(error).replace("there is no scenario", f"{chosen.name} has no scenario", 1)
+        raise Refused("value", said, "/scenario") from None
 
 
 def _packs(chosen: Provider, rows: Iterable[Mapping[str, Any]]) -> tuple[Pack, ...]:

@@ -51,7 +51,7 @@ def refusing(provider: Provider) -> str:
 
 def losing(provider: Provider) -> str:
     """The provider's scenario that cuts the answer to the first create, found by what it does."""
-    return named(provider, lambda row: row.delivery.cut_at is not None and row.times == 1)
+    return named(provider, lambda row: row.delivery.cut_at is not None and row.times == 1 and row.when == "after")
 
 
 def named(provider: Provider, fits: Callable[[Rewrite], bool]) -> str:

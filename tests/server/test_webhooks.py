@@ -20,10 +20,9 @@ from kling_mock.server import steering, steering_webhooks
 from kling_mock.server.clocks import wall_ms
 from kling_mock.server.mock import Mock, Options
 from tests.conftest import AT, SEED, Client
-from tests.exchanges import load
+from tests.exchanges import created_as, load, poll
 from tests.server.callbacks import CALLED_BACK, CREATES, ask, task_of, told_of, wrong
 from tests.server.receiver import Got, Receiver, Says, free_port
-from tests.server.test_accounts_and_tasks import created_as, poll
 
 MakeClient = Callable[..., Client]
 STEPS = [5, 30, 300, 1800, 7200, 43200, 86400]
