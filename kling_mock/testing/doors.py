@@ -13,6 +13,8 @@ from kling_mock.server.serving import Running, listen
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 10
+TURNS = 5
+"""Of the loop, until an aborted TLS connection has closed the socket under it."""
 
 
 class Doors:
@@ -53,3 +55,5 @@ class Doors:
             # There is none before the end of the TLS handshake.
             if guest.transport is not None:
                 guest.transport.abort()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
