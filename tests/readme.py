@@ -16,6 +16,12 @@ from kling_mock.loading import load_providers
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BLOCK = re.compile(r"<!-- transcript: ([^>]*) -->\n```sh\n(.*?)```", re.S)
+PROMISES = {
+    "kling fails": ('"failed"', "risk control"),
+    "show": ("connection reset, no answer", "2 tasks, 36.0 units spent", "200 video/mp4"),
+    "paid twice": ('"duplicate_spend": [{', '"certain"'),
+}
+"""What a transcript has to show that does not end with a video."""
 TABLE = re.compile(r"(<!-- evidence -->\n.*?\n.*?\n)(.*?)(<!-- /evidence -->)", re.S)
 
 
@@ -76,9 +82,8 @@ def typed(folder: str) -> list[str]:
 
 
 def judge(name: str, output: str) -> None:
-    """A transcript ends with a video that is one, or shows the failure that it promises."""
-    words = ('"failed"', "risk control") if name.endswith("fails") else ("ftyp",)
-    for word in words:
+    """A transcript ends with a video that is one, or shows what it promises."""
+    for word in PROMISES.get(name, ("ftyp",)):
         assert word in output, f"{name}: no {word} in\n{output}"
     print(f"{name}: as the README says")
 
