@@ -23,6 +23,8 @@ MAGIC = b"SQLite format 3\0"
 APPLICATION = 0x6B6C6D6B  # "klmk"
 FORMAT = 1
 PAUSE = 0.0005
+LOG = 4000  # pages (16 MB) after which the log is written back, which is when the disk is waited for
+NEEDED = (3, 35)  # RETURNING
 SCHEMA = """
 CREATE TABLE accounts (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL);
 CREATE TABLE credentials (provider TEXT, name TEXT, value TEXT, account TEXT NOT NULL,
@@ -83,6 +85,10 @@ class Database:
     def __init__(self, path: str, timeout: float = 5.0) -> None:
         self.path, self._timeout = os.path.abspath(path), timeout
         self._renew()
+        if sqlite3.sqlite_version_info < NEEDED:
+            raise StoreError(
+                f"the store {self.path} needs SQLite 3.35; this Python has {sqlite3.sqlite_version}; use a newer Python"
+            )
         inspect(self.path, timeout)
         try:
             with self.writing() as connection:
@@ -159,6 +165,7 @@ class Database:
             self.path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         self._patiently(connection, "PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG}")
         return connection
 
     def _give_back(self, connection: Connection, idle: list[Connection]) -> None:

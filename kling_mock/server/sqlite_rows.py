@@ -18,6 +18,11 @@ from kling_mock.server.store import StoreError
 
 T = TypeVar("T")
 
+BUMP = """
+INSERT INTO numbers VALUES (?, ?, ?) ON CONFLICT (of, name) DO UPDATE SET value = value + excluded.value
+RETURNING value
+"""
+
 
 def _plain(value: object) -> object:
     if value is ABSENT:
@@ -69,11 +74,8 @@ def key(word: str) -> str:
 
 def bumped(db: Connection, of: str, name: str, by: int = 1) -> int:
     """Add to a number that starts at 0, and give it."""
-    db.execute(
-        "INSERT INTO numbers VALUES (?, ?, ?) ON CONFLICT (of, name) DO UPDATE SET value = value + excluded.value",
-        (of, name, by),
-    )
-    return number(db, of, name)
+    row = db.execute(BUMP, (of, name, by)).fetchone()
+    return int(row[0])
 
 
 def number(db: Connection, of: str, name: str) -> int:

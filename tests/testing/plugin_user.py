@@ -1,12 +1,23 @@
-"""pytest inside pytest: the plugin's user has a client, and tests of it."""
+"""pytest inside pytest: the plugin's user has a client, and tests of it.
+
+An inner run in this process forgets the modules that it was the first to import, and whoever holds one of them holds
+another than the next run's. So what a run may import is imported here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from pathlib import Path
 
+import jwt
 import pytest
+import requests
 
+from kling_mock.testing import firewall, interception, session, sleeping
+
+IMPORTED = (jwt, requests, firewall, interception, session, sleeping)
+ROOT = Path(__file__).parent.parent.parent
 PLUGIN = "kling_mock.testing.plugin"
 
 CLIENT = '''
@@ -81,6 +92,7 @@ def runner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     pytester.makepyfile(client=CLIENT)
     pytester.makeconftest(CONFTEST)
     pytester.syspathinsert()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     # The outer run's worker must not be taken for the inner one's.
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)

@@ -6,12 +6,8 @@ from collections.abc import Callable
 from textwrap import dedent, indent
 from typing import TYPE_CHECKING
 
-import jwt  # noqa: F401  what inner runs import must be here already: they forget what they were first to import
 import pytest
-import requests  # noqa: F401
 from plugin_user import runner
-
-import kling_mock.testing.session  # noqa: F401
 
 if TYPE_CHECKING:
     from plugin_user import Run
@@ -112,7 +108,7 @@ def test_duplicate_spend(holds: Check, fails: Callable[..., None]) -> None:
         "AssertionError: 1 job paid for again; expected: each is created once",
         "createImageToVideo (certain, open)",
         "request 1 made *; its answer did not reach the client",
-        "request 2, 1.* s later, made *: 1 units more",
+        "request 2, * s later, made *: 1 units more",
         "next: after a lost answer look whether the task is there *",
     )
 
@@ -180,10 +176,10 @@ def test_polling(holds: Check, fails: Callable[..., None]) -> None:
     """How often, until when: a client that hurries or cannot stop is told."""
     holds(f"{FOLLOWED}client.wait(client.create())\nkling.assert_polling(min_interval=10, patience='1m')")
     fails(
-        f"{FOLLOWED}client.interval = 0.5\nclient.wait(client.create())\nkling.assert_polling(min_interval=1)",
+        f"{FOLLOWED}client.interval = 0.2\nclient.wait(client.create())\nkling.assert_polling(min_interval=1)",
         "AssertionError: 1 of 1 tasks not polled as expected",
-        "* by getImageToVideo: * polls, 0.5* s apart at least, 0.5* s mostly",
-        "expected at least 1 s between polls, got 0.5* s",
+        "* by getImageToVideo: * polls, 0.* s apart at least, * s mostly",
+        "expected at least 1 s between polls, got 0.* s",
         "next: *",
     )
     fails(
