@@ -62,7 +62,7 @@ def show(scenario: str, name: str | None, scenario_file: Path | None, folders: t
 
     \b
     kling-mock show charged-no-answer
-    kling-mock show "dropped call=download" --provider pixazo
+    kling-mock show "dropped call=download times=2"
     """
     providers, _ = with_scenarios(load((name,) if name else (), folders), scenario_file)
     provider = next((row for row in providers.values() if row.default), next(iter(providers.values())))

@@ -190,7 +190,9 @@ class Accounts:
         if seen.first_virtual is None:
             seen.first_virtual = now
         elapsed = now - seen.first_virtual
-        reason = mistimed(token, way.jwt, wall, seen.first, lambda a, b: self._clocks.paced(id_, a, b), elapsed, now)
+        # A client whose sleeps are followed has the wall's time and all jumps, also while the account's clock stands.
+        ahead = max(now, self._clocks.paced(id_, 0, wall))
+        reason = mistimed(token, way.jwt, wall, seen.first, lambda a, b: self._clocks.paced(id_, a, b), elapsed, ahead)
         if reason:
             return _refused(scheme, reason, claimed=id_, claims=token.claims)
         return Caller(account, claimed=id_, claims=token.claims)

@@ -12,11 +12,11 @@ from kling_mock.core import model
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
+from kling_mock.credentials import TOKEN_SECONDS, signed
 from kling_mock.server import money, steering
 from kling_mock.server.journal import written
 from kling_mock.testing import verdicts
 from kling_mock.testing.clock import Clock
-from kling_mock.testing.credentials import TOKEN_SECONDS, signed
 from kling_mock.testing.exchanges import Exchange, Task
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Kling:
         if way is None:
             known = " and ".join(self._account.credentials)
             raise ValueError(f"{self._account.provider} takes no tokens; its credentials are {known}")
-        return signed(self._account, way, seconds)
+        return signed(self._account.credentials, way, seconds)
 
     def provider(self, name: str) -> Kling:
         """Another provider of the same mock, with an account of its own; the same one for the whole test."""
