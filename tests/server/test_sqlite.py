@@ -284,6 +284,22 @@ def test_no_secret_and_no_file_is_written_to_disk(file: Path) -> None:
     assert b"A" * 200 not in file.read_bytes()
 
 
+def test_threads_queue_for_one_connection_that_writes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They do not sleep at the file's lock, and no more connections stay open than calls were made at a time."""
+    made: list[sqlite3.Connection] = []
+
+    def connect(*words: Any, **named: Any) -> sqlite3.Connection:
+        made.append(sqlite3.connect(*words, **named))
+        return made[-1]
+
+    monkeypatch.setattr(sqlite_file, "connect", connect)
+    kept = opened(file)
+    at_once(100, lambda _: kept.found())
+    assert len(made) == 1
+    at_once(100, lambda _: kept.store.accounts())
+    assert len(made) <= 9, "one for each thread that reads, and the one that writes"
+
+
 # What fails on the way
 
 
