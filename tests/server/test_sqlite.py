@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -168,11 +169,11 @@ def somebody_else() -> Iterator[None]:
 
 
 @pytest.fixture
-def public(tmp_path: Path) -> Path:
-    """A folder that everybody can reach and nobody else can write to."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    return tmp_path
+def public() -> Iterator[Path]:
+    """A folder that everybody can reach and nobody else can write to; pytest's own are closed to others."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def test_a_file_that_may_only_be_read(public: Path) -> None:
