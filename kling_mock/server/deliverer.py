@@ -12,7 +12,6 @@ from collections import Counter
 from heapq import heappop, heappush
 from itertools import count
 
-from kling_mock.core.model import Webhook
 from kling_mock.server.store import Lease
 from kling_mock.server.targets import receiver
 from kling_mock.server.webhooks import Webhooks
@@ -150,7 +149,7 @@ class Deliverer:
     def _send(self, lane: _Lane, lease: Lease) -> None:
         try:
             after = self._webhooks.attempt(lease)
-            if after is not None and _due_again(after, lease.now):
+            if after is not None and after.outcome is None and after.due <= self._webhooks.clocks.now(after.account):
                 # It may be due before what waits behind it: the store knows the order.
                 self._give_back(lane)
         except Exception:
@@ -162,7 +161,3 @@ class Deliverer:
             self._held -= len(rows)
         for _, _, lease, _ in rows:
             self._webhooks.store.settle_webhook(lease.webhook)
-
-
-def _due_again(row: Webhook, now: int) -> bool:
-    return row.outcome is None and row.due <= now

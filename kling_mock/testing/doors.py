@@ -10,6 +10,8 @@ from typing import Any
 
 from kling_mock.server.lane import Protocol
 from kling_mock.server.serving import Running, listen
+from kling_mock.testing.certificates import contexts
+from kling_mock.testing.network import Way
 
 LOOPBACK = "127.0.0.1"
 PATIENCE_SECONDS = 10
@@ -18,26 +20,27 @@ TURNS = 5
 
 
 class Doors:
-    """One listener without TLS and one with it, in the mock's own loop; whoever came in by them leaves with them."""
+    """One listener without TLS and one with it, in the mock's own loop; `way` leads there. They end with the mock."""
 
-    def __init__(self, running: Running, context: ssl.SSLContext) -> None:
+    def __init__(self, running: Running, hosts: frozenset[str]) -> None:
         self._server = running.server
         self._loop = self._server.servers[0].get_loop()
-        self._open: list[asyncio.Server] = []
         self._guests: weakref.WeakSet[Protocol] = weakref.WeakSet()
-        self.plain, self.secure = self._run(self._listen(None)), self._run(self._listen(context))
+        serving, trusting = contexts(hosts)
+        self.way = Way(hosts, self._run(self._listen(None)), self._run(self._listen(serving)), trusting)
+        self.users = 0
 
-    def close(self) -> None:
-        """Close them, unless the mock has ended before."""
+    def cut(self) -> None:
+        """Cut the connections: one that a client kept would lead to the mock for ever."""
         if self._loop.is_running():
-            self._run(self._close())
+            self._run(self._cut())
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
     async def _listen(self, context: ssl.SSLContext | None) -> tuple[str, int]:
         opened = await self._loop.create_server(self._welcome, sock=listen(LOOPBACK, 0), ssl=context)
-        self._open.append(opened)
+        # It is closed where the others are. (Closed earlier, asyncio fails at a connection just accepted.)
         self._server.servers.append(opened)
         return LOOPBACK, opened.sockets[0].getsockname()[1]
 
@@ -46,11 +49,7 @@ class Doors:
         self._guests.add(guest)
         return guest
 
-    async def _close(self) -> None:
-        """Close the listeners and their connections: one that a client kept would lead to the mock for ever."""
-        for opened in self._open:
-            self._server.servers.remove(opened)
-            opened.close()
+    async def _cut(self) -> None:
         for guest in self._guests:
             # There is none before the end of the TLS handshake.
             if guest.transport is not None:

@@ -8,18 +8,16 @@ before, nor for clients that pin a certificate's fingerprint.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kling_mock.server.serving import Running
-from kling_mock.testing.certificates import contexts
 from kling_mock.testing.doors import Doors
 from kling_mock.testing.network import Way, join
 
-Key = tuple[Running, frozenset[str]]
 _lock = threading.Lock()
-_open: dict[Key, tuple[Way, Doors, int]] = {}
-"""The doors that are open, and how many interceptions use them."""
+_doors: weakref.WeakKeyDictionary[Running, dict[frozenset[str], Doors]] = weakref.WeakKeyDictionary()
 
 
 def hosts(running: Running) -> frozenset[str]:
@@ -33,29 +31,21 @@ def intercept(running: Running, *more: str) -> Iterator[Way]:
     wanted = hosts(running) | {host.lower() for host in more}
     if not wanted:
         raise ValueError("no provider of this mock has a host of its own: name the hosts to be intercepted")
-    with _way((running, wanted)) as way, join(way):
+    with _way(running, wanted) as way, join(way):
         yield way
 
 
 @contextmanager
-def _way(key: Key) -> Iterator[Way]:
-    """The way through the doors of a mock. Threads share them: one that ends must not cut off another's call."""
+def _way(running: Running, wanted: frozenset[str]) -> Iterator[Way]:
+    """The way to a mock. Threads share its doors: who leaves must not cut off another's call."""
     with _lock:
-        way, doors, users = _open.get(key) or (*_opened(key), 0)
-        _open[key] = way, doors, users + 1
+        known = _doors.setdefault(running, {})
+        doors = known[wanted] = known.get(wanted) or Doors(running, wanted)
+        doors.users += 1
     try:
-        yield way
+        yield doors.way
     finally:
         with _lock:
-            way, doors, users = _open.pop(key)
-            if users > 1:
-                _open[key] = way, doors, users - 1
-            else:
-                doors.close()
-
-
-def _opened(key: Key) -> tuple[Way, Doors]:
-    running, wanted = key
-    serving, trusting = contexts(wanted)
-    doors = Doors(running, serving)
-    return Way(wanted, doors.plain, doors.secure, trusting), doors
+            doors.users -= 1
+            if not doors.users:
+                doors.cut()

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -168,11 +169,11 @@ def somebody_else() -> Iterator[None]:
 
 
 @pytest.fixture
-def public(tmp_path: Path) -> Path:
-    """A folder that everybody can reach and nobody else can write to."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    return tmp_path
+def public() -> Iterator[Path]:
+    """A folder that everybody can reach and nobody else can write to; pytest's own are closed to others."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def test_a_file_that_may_only_be_read(public: Path) -> None:
@@ -282,6 +283,22 @@ def test_no_secret_and_no_file_is_written_to_disk(file: Path) -> None:
     looked.close()
     assert key.encode() not in written
     assert b"A" * 200 not in file.read_bytes()
+
+
+def test_threads_queue_for_one_connection_that_writes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They do not sleep at the file's lock, and no more connections stay open than calls were made at a time."""
+    made: list[sqlite3.Connection] = []
+
+    def connect(*words: Any, **named: Any) -> sqlite3.Connection:
+        made.append(sqlite3.connect(*words, **named))
+        return made[-1]
+
+    monkeypatch.setattr(sqlite_file, "connect", connect)
+    kept = opened(file)
+    at_once(100, lambda _: kept.found())
+    assert len(made) == 1
+    at_once(100, lambda _: kept.store.accounts())
+    assert len(made) <= 9, "one for each thread that reads, and the one that writes"
 
 
 # What fails on the way

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kling_mock.core.model import Post, Reads
+from kling_mock.core.model import Post
 from kling_mock.loading import load_providers
-from kling_mock.server import steering
+from kling_mock.server import sqlite_file, steering
 from kling_mock.server.mock import Mock, Options
 from kling_mock.server.sqlite import SqliteStore
 from kling_mock.server.store import StoreError, open_store
@@ -147,18 +148,24 @@ def test_replicas_see_the_same_task_in_the_same_state(file: Path) -> None:
     )
 
 
-def test_a_forked_process_has_connections_of_its_own(file: Path) -> None:
+def test_a_forked_process_has_connections_of_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server may be loaded once and then forked: SQLite's locks do not survive that, so nothing is carried over."""
-    store = open_store(f"sqlite:///{file}")
-    kept = Keeper(store)
-    assert kept.found().ordinal == 1
+    made: list[str] = []
+
+    def connect(path: str, **words: Any) -> sqlite3.Connection:
+        made.append(path)
+        connection: sqlite3.Connection = sqlite3.connect(path, **words)
+        return connection
+
+    monkeypatch.setattr(sqlite_file, "connect", connect)
+    kept = Keeper(open_store(f"sqlite:///{file}"))
+    assert (kept.found().ordinal, len(made)) == (1, 1)
     child = os.fork()
     if child == 0:
         # No assertion or exit of pytest's may run here.
-        os._exit(42 if kept.found().ordinal == 2 else 1)
+        os._exit(42 if (kept.found().ordinal, len(made)) == (2, 2) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
-    assert kept.found().ordinal == 3
-    assert store.fetch(Reads(), "toy", None, AT).now == AT
+    assert (kept.found().ordinal, len(made)) == (3, 1)
 
 
 def test_another_writer_is_waited_for(file: Path) -> None:

@@ -79,6 +79,9 @@ def test_a_jump_of_the_clock_is_seen_at_once(served: Remote, receiver: Receiver)
 def test_a_forced_state_is_seen_at_once(served: Remote, receiver: Receiver) -> None:
     """Over the control API."""
     task = task_of(ask(served, receiver.url))
+    receiver.wait(1, SOON)
+    until(settled(served))
+    time.sleep(0.1)
     requests.post(f"{served.url}/_mock/tasks/{task}/state", json={"state": "failed"}, timeout=10).raise_for_status()
     assert [got.json["task_status"] for got in receiver.wait(2, SOON)] == ["submitted", "failed"]
 
@@ -99,6 +102,27 @@ def test_a_ladder_runs_at_once(served: Remote, receiver: Receiver) -> None:
     receiver.wait(24)
     until(settled(served))
     assert [(statuses(row), row.outcome) for row in served.mock.store.webhooks()] == [([500] * 8, "given up")] * 3
+
+
+def test_a_jump_keeps_the_order_of_dates(served: Remote, receiver: Receiver) -> None:
+    """The second attempt of the first state is due long before the end of a realistic task, and comes before it."""
+    receiver.answer = lambda got: Says(500 if got.ordinal == 0 else 200)
+    ask(served, receiver.url, prefer="latency=realistic")
+    receiver.wait(1, SOON)
+    steering.advance(served.mock, "1h")
+    said = [got.json["task_status"] for got in receiver.wait(4)]
+    assert (sorted(said[:3]), said[3]) == (["processing", "submitted", "submitted"], "succeed")
+
+
+def test_one_jump_over_everything_keeps_it_too(served: Remote, receiver: Receiver) -> None:
+    """Also where all of a task's webhooks were taken on together."""
+    receiver.answer = lambda got: Says(500 if got.ordinal == 0 else 200)
+    served.mock.deliverer.stop()
+    ask(served, receiver.url, prefer="latency=realistic")
+    steering.advance(served.mock, "1h")
+    served.mock.deliverer.start()
+    said = [got.json["task_status"] for got in receiver.wait(4)]
+    assert (sorted(said[:3]), said[3]) == (["processing", "submitted", "submitted"], "succeed")
 
 
 def test_the_first_webhook_overtakes_the_answer(served: Remote, receiver: Receiver) -> None:

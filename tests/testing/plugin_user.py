@@ -53,6 +53,16 @@ class Client:
             except requests.ConnectionError:
                 time.sleep(1)
 
+    def careful(self, mine, **body):
+        """Look into the list before a create is sent again."""
+        try:
+            return self.create(external_task_id=mine, **body)
+        except requests.ConnectionError:
+            url = self.base + "/v1/videos/image2video?pageNum=1&pageSize=30"
+            rows = requests.get(url, headers=self.headers(), timeout=20).json()["data"]
+            made = [row["task_id"] for row in rows if row["task_info"].get("external_task_id") == mine]
+            return made[0] if made else self.create(external_task_id=mine, **body)
+
     def look(self, task):
         reply = requests.get(f"{self.base}/v1/videos/image2video/{task}", headers=self.headers(), timeout=20)
         reply.raise_for_status()

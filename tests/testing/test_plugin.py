@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from plugin_user import runner
+from plugin_user import PLUGIN, ROOT, runner
 
 if TYPE_CHECKING:
     from plugin_user import Run
@@ -23,7 +24,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_a_client_that_polls_every_ten_seconds_walks_five_minutes_at_once(run: Run) -> None:
-    """The whole of the README's example: a job of five minutes, watched to its end, in a small part of that."""
+    """A job of five minutes, watched to its end, in a small part of that."""
     before = time.perf_counter()
     result = run("""
         def test_it(kling, client):
@@ -41,6 +42,30 @@ def test_a_client_that_polls_every_ten_seconds_walks_five_minutes_at_once(run: R
     """)
     result.assert_outcomes(passed=1)
     assert time.perf_counter() - before < 150
+
+
+def test_a_careful_client_survives_a_lost_answer(run: Run) -> None:
+    """The whole of the README's example: it finds its task in the list, and every assertion holds."""
+    run("""
+        def test_my_job_survives_a_lost_answer(kling, client):
+            kling.clock.follow_sleep()
+            with kling.scenario("charged-no-answer"):
+                job = client.careful("job-1", mode="pro")
+            assert client.wait(job)["task_status"] == "succeed"
+            assert [row.lost for row in kling.requests("createImageToVideo")] == [True]
+            assert kling.requests("createImageToVideo")[0].json["mode"] == "pro"
+            kling.assert_no_violations()
+            kling.assert_no_duplicate_spend(possible=True)
+            kling.assert_spend(max_units=3.5)
+            kling.assert_settled()
+            kling.assert_polling(min_interval=1, stops=True)
+    """).assert_outcomes(passed=1)
+
+
+def test_pytest_finds_the_plugin_by_itself() -> None:
+    """Its entry point is in the project's metadata: a user imports nothing."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["entry-points"]["pytest11"] == {"kling_mock": PLUGIN}
 
 
 # Strictness
@@ -332,7 +357,8 @@ REAL = "https://api-singapore.klingai.com/v1/videos/text2video"
 
 def test_the_marker_sends_real_hosts_to_the_mock(run: Run) -> None:
     """For the marked test only; without the fixture too."""
-    run(f"""
+    run(
+        f"""
         import pytest, requests
 
         @pytest.mark.kling_intercept
@@ -344,7 +370,9 @@ def test_the_marker_sends_real_hosts_to_the_mock(run: Run) -> None:
         @pytest.mark.kling_intercept("relay.example")
         def test_without_the_fixture():
             assert requests.get("http://relay.example/_mock/health", timeout=9).status_code in (200, 403)
-    """).assert_outcomes(passed=2)
+    """,
+        "--strict-markers",
+    ).assert_outcomes(passed=2)
 
 
 def test_the_firewall_fails_a_test_by_the_name_of_the_host(run: Run) -> None:

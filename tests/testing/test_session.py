@@ -211,10 +211,10 @@ def test_a_test_has_one_time_and_nobody_elses(kling: Kling, server: Server) -> N
     """Accounts of one test share it, whenever they were made; other tests' are elsewhere."""
     kling.clock.freeze()
     kling.clock.advance("1d")
-    other = kling.provider("pixazo")
+    other, now = kling.provider("pixazo"), server.mock.clocks.now
+    assert now(kling.account) == now(other.account)
     kling.clock.advance("1d")
-    clocks = server.mock.clocks
-    assert clocks.now(kling.account) == clocks.now(other.account) == kling.clock.now.timestamp() * 1000
+    assert now(kling.account) == now(other.account) == kling.clock.now.timestamp() * 1000
     with server.session() as session:
         assert kling.clock.now - session.provider("kling").clock.now > timedelta(days=1)
 
@@ -285,10 +285,15 @@ def test_an_unknown_operation_is_refused_with_the_closest(kling: Kling) -> None:
 
 
 def test_a_lost_answer_is_seen(kling: Kling) -> None:
-    """The journal says that the client was not told of its task."""
+    """The journal says that the client was not told of its task: by a scenario, or since it did not wait."""
     with kling.scenario("charged-no-answer"), pytest.raises(requests.ConnectionError):
         create(kling)
-    assert [row.lost for row in kling.requests()] == [True]
+    with kling.scenario("slow-answer call=create"), pytest.raises(requests.ReadTimeout):
+        requests.post(kling.base_url + CREATE, json={"prompt": "a"}, headers=bearer(kling), timeout=0.2)
+    deadline = time.monotonic() + 30
+    while not all(row.lost for row in kling.requests()) and time.monotonic() < deadline:
+        time.sleep(0.01)  # the server hears of it a moment later
+    assert [row.lost for row in kling.requests()] == [True, True]
 
 
 def test_tasks_are_live_and_can_be_forced(kling: Kling) -> None:
