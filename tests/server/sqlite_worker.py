@@ -36,10 +36,10 @@ def create(store: Store, count: int) -> Iterator[object]:
 
 
 def race(store: Store, count: int) -> Iterator[object]:
-    """Create one task for each account with one slot: whether it was made."""
+    """Create a task for each account with one slot, when told to: whether it was made."""
     client = kling(store)
     rivals = [account for account in store.accounts() if account.slots == 1]
-    return (make(Client(client.mock, client.provider, account)).status for account in rivals)
+    return (make(Client(client.mock, client.provider, account)).status for account in rivals if sys.stdin.readline())
 
 
 def number(store: Store, count: int) -> Iterator[object]:

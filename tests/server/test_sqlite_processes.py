@@ -54,56 +54,70 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def both(worker: Worker, *words: object) -> list[list[str]]:
-    """What two workers say that begin at the same time."""
-    made = [worker(*words), worker(*words)]
-    assert [said(process) for process in made] == ["ready", "ready"]
-    for process in made:
+def tell(*processes: subprocess.Popen[str]) -> None:
+    """Let workers go on, all at once."""
+    for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
+
+
+def two(worker: Worker, *words: object) -> list[subprocess.Popen[str]]:
+    """Two workers that are about to begin."""
+    made = [worker(*words), worker(*words)]
+    assert [said(process) for process in made] == ["ready", "ready"]
+    return made
+
+
+def both(worker: Worker, *words: object) -> list[list[str]]:
+    """What two workers say that begin at the same time."""
+    made = two(worker, *words)
+    tell(*made)
     return [process.communicate(timeout=60)[0].split() for process in made]
 
 
 def test_a_new_file_may_be_opened_by_two_at_once(worker: Worker, file: Path) -> None:
     """Neither finds it half made; sequences have no number twice."""
-    one, two = both(worker, "number", file, 50)
-    assert sorted(map(int, one + two)) == list(range(1, 101))
+    one, other = both(worker, "number", file, 50)
+    assert sorted(map(int, one + other)) == list(range(1, 101))
 
 
 def test_two_processes_never_decide_at_once(worker: Worker, file: Path) -> None:
     """Each request has its own number."""
-    one, two = both(worker, "decide", file, 100)
-    assert sorted(map(int, one + two)) == list(range(1, 201))
+    one, other = both(worker, "decide", file, 100)
+    assert sorted(map(int, one + other)) == list(range(1, 201))
 
 
 def test_two_processes_never_both_pass_a_limit_of_one(worker: Worker, file: Path) -> None:
-    """Both create for each of two hundred accounts with one slot: two hundred tasks are made."""
+    """Both create at the same moment for each of a hundred accounts with one slot: a hundred tasks are made."""
     store = open_store(f"sqlite:///{file}")
     client = kling(store)
-    for _ in range(200):
+    for _ in range(100):
         client.mock.accounts.register(client.provider, None, 1, None)
-    one, two = both(worker, "race", file)
-    assert [sorted(pair) for pair in zip(one, two, strict=True)] == [["200", "429"]] * 200
-    assert len(list(store.tasks())) == 200
-    assert {"200", "429"} == set(one) == set(two), "one was too late for every account: nothing was raced"
+    made = two(worker, "race", file)
+    tell(*made)
+    pairs = []
+    for _ in range(100):
+        tell(*made)
+        pairs.append([said(process) for process in made])
+    assert [sorted(pair) for pair in pairs] == [["200", "429"]] * 100
+    assert len(list(store.tasks())) == 100
+    assert len({tuple(pair) for pair in pairs}) == 2, "one was too late for every account: nothing was raced"
 
 
 def test_two_processes_never_lease_the_same(worker: Worker, file: Path) -> None:
     """A hundred rows, each delivered by one."""
     store = open_store(f"sqlite:///{file}")
     Keeper(store).do(Post(tuple(hook(f"h{n}") for n in range(100))))
-    one, two = both(worker, "lease", file)
-    assert sorted(one + two) == sorted(f"h{n}" for n in range(100))
+    one, other = both(worker, "lease", file)
+    assert sorted(one + other) == sorted(f"h{n}" for n in range(100))
 
 
 @pytest.mark.parametrize("answers", [1, 7, 60])
 def test_what_was_answered_survives_kill_9(worker: Worker, file: Path, answers: int) -> None:
     """The file is whole, every answered create is there with its lines and its exchange, and nothing is half there."""
     process = worker("create", file)
-    assert process.stdin is not None
-    process.stdin.write("go\n")
-    process.stdin.flush()
+    tell(process)
     known = {said(process) for _ in range(answers + 1)} - {"ready"}
     process.kill()
     assert process.stdout is not None
