@@ -20,14 +20,19 @@ SECRET = re.compile(
     r"eyJ[\w-]{5,}\.[\w-]*\.[\w-]*|\bsk-[\w-]{8,}|(?i:\bbearer\s+[\w.~+/-]{8,}=*)|(?<=://)[^\s/?#@]+(?=@)"
 )
 DENSE = re.compile(r"[A-Za-z0-9+/=_~-]{101,}")
+SHORTEST, LONGEST = 10, 100
+"""Characters: no credential is shorter than the first, no file as short as the second."""
 CLAIMS = ("iss", "iat", "nbf", "exp")
 
 
 def hidden(value: Any) -> Any:
     """A document in which what is shaped like a credential or a file is replaced, and long texts are cut."""
     if isinstance(value, str):
+        if len(value) < SHORTEST and value.isascii():
+            return value
         written = lightened(value).encode("utf-8", "backslashreplace").decode()
-        return DENSE.sub(_counted, SECRET.sub("<credential>", written))
+        shown = SECRET.sub("<credential>", written)
+        return DENSE.sub(_counted, shown) if len(shown) > LONGEST else shown
     if isinstance(value, Mapping):
         return {hidden(str(key)): hidden(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

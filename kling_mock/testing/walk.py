@@ -15,19 +15,23 @@ from typing import Any
 
 import requests
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kling_mock.core.calls import Call, spoken
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.model import Account, Request, Task
 from kling_mock.core.provider import Operation, Provider
+from kling_mock.core.signing import key, signature
 from kling_mock.credentials import credential
 from kling_mock.loading import read_yaml
-from kling_mock.server import steering
+from kling_mock.server import steering, steering_webhooks
 from kling_mock.server.mock import MEDIA
 from kling_mock.server.serving import Running
+from kling_mock.testing.receiver import Got, Receiver
 
 PATIENCE_SECONDS = 1.5
 TRIES, LOOKS = 3, 10
+MOMENT_SECONDS = 0.5
 LONGEST_WAIT = milliseconds("1d")
 
 
@@ -39,6 +43,7 @@ class Asked(Struct, frozen=True):
     path: str
     headers: Mapping[str, str] = {}
     content: Mapping[str, Any] = {}
+    operation: Operation | None = None
 
 
 class Came(Struct, frozen=True):
@@ -104,10 +109,15 @@ class Walker:
         self._file = ""
         self._session = requests.Session()
         self._session.trust_env = False
+        self._receiver, self._taken = Receiver(), 0
+        self._exchanges.callback = self._receiver.url
+        self._signing = next((row.signing for op in provider.operations.values() for row in op.callbacks), None)
+        if self._signing:
+            steering_webhooks.rotate(self._mock, self._account.id)
 
     def walk(self) -> Walk:
-        """Create, look, list, download."""
-        with self._session:
+        """Create, look, list, download; take webhooks as they come."""
+        with self._session, self._receiver:
             task = self._create()
             if task is not None:
                 self._look(task)
@@ -152,6 +162,39 @@ class Walker:
 
     def _pass(self, ms: int) -> None:
         steering.advance(self._mock, ms / 1000, self._account.id)
+        self._take()
+
+    def _take(self) -> None:
+        """Wait for the webhooks that are due now, and write down what came."""
+        patience = time.monotonic() + 5
+        while self._due() and time.monotonic() < patience:
+            time.sleep(0.002)
+        self._note(time.perf_counter())
+
+    def _note(self, until: float) -> None:
+        """Write down the webhooks that came before a moment."""
+        for got in self._receiver.got[self._taken :]:
+            if got.at >= until:
+                return
+            self._taken += 1
+            state = self._shown(json.loads(got.body))
+            said = f"{state or 'no state that is known'}{self._signature(got)}"
+            self._steps.append(Step(self._now() - self._began, "webhook", got.method, got.path, said, None, state))
+
+    def _due(self) -> bool:
+        rows = self._mock.store.webhooks(self._account.id)
+        return any(row.outcome is None and row.due <= self._now() for row in rows)
+
+    def _signature(self, got: Got) -> str:
+        """Whether a webhook is signed by the account's secret."""
+        if self._signing is None:
+            return ""
+        owner = self._mock.accounts.get(self._account.id) or self._account
+        sent = got.headers.get(self._signing.signature_header.lower(), "")
+        names = (self._signing.id_header, self._signing.timestamp_header)
+        id_, seconds = (got.headers.get(name.lower(), "0") for name in names)
+        known = {signature(key(self._signing.prefix, row.value), id_, int(seconds), got.body) for row in owner.secrets}
+        return " (signed)" if known & set(sent.split()) else " (the signature is wrong)"
 
     def _list(self) -> None:
         asked = self._exchanges.listing(self._account)
@@ -172,8 +215,11 @@ class Walker:
             state, self._file = self._shown(came.document), self._named(came.document)
         said = came.said or f"{came.status} {state or 'no state that is known'}" + (f" after {took} s" if took else "")
         path = asked.path.removeprefix(self._url)
+        # What came long before the answer came first; what came at about the same time is told after it.
+        self._note(time.perf_counter() - MOMENT_SECONDS)
         step = Step(self._now() - self._began, asked.role, asked.method, path, said, came.status, state)
         self._steps.append(step)
+        self._take()
         return step
 
     def _shown(self, document: Any) -> str | None:
@@ -248,13 +294,21 @@ class Exchanges:
 
     def __init__(self, provider: Provider, folder: Path) -> None:
         self._provider, self._folder = provider, folder
+        self.callback = ""
         rows = (read_yaml(path, path.name) for path in sorted(folder.glob("*.yaml")))
         self._known = [(provider.operations[row["operation"]], row["request"]) for row in rows]
 
     def create(self, account: Account) -> Asked:
         """The first create whose task some query asks for."""
         kinds = {self._kind(operation, asked) for operation, asked in self._known if operation.role == "query"}
-        return self._asked("create", account, kinds)
+        asked = self._asked("create", account, kinds)
+        for row in asked.operation.callbacks if asked.operation and self.callback else ():
+            where, _, name = row.pointer.rpartition("/")
+            if where == "header":
+                return replace(asked, headers={**asked.headers, name: self.callback})
+            if where == "" and "json" in asked.content:
+                return replace(asked, content={"json": {**asked.content["json"], name: self.callback}})
+        return asked
 
     def query(self, account: Account, task: Task) -> Asked:
         """A query for one's own task."""
@@ -274,7 +328,7 @@ class Exchanges:
                     old = self._old(operation, asked, content)
                     path = path.replace(old, task.id)
                     content = json.loads(json.dumps(content).replace(old, task.id)) if content else {}
-                return Asked(role, operation.method, path, headers, content)
+                return Asked(role, operation.method, path, headers, content, operation)
         raise LookupError(f"{self._provider.name} has no fixture of a {role} for {', '.join(sorted(kinds))}")
 
     def _content(self, body: Mapping[str, Any]) -> dict[str, Any]:
