@@ -166,7 +166,10 @@ class Schema:
         return bool(self._accepts.is_valid(value))
 
     def violations(self, value: Any, stage: str, prefix: str = "") -> list[Violation]:
-        """Everything wrong with `value`, in document order; `prefix` stands before each pointer."""
+        """Everything wrong with `value`, in document order; `prefix` stands before each pointer.
+
+        A rule speaks of a document of the right type: of one that is none, most hold or fail for no reason.
+        """
         if self._wants.is_valid(value):
             return []
         refused = [] if self._accepts.is_valid(value) else self._errors(self._accepts, value)
@@ -194,7 +197,9 @@ class Schema:
         return Failed(reference, keyword, limit, path, value)
 
     def _made(self, errors: list[Failed], stage: str, prefix: str, severity: Severity) -> list[Violation]:
-        made = (self._violation(error, stage, prefix, severity) for error in errors)
+        mistyped = {_at(error) for error in errors if error.keyword == "type" and not self._rule(error.reference)}
+        told = (error for error in errors if _at(error) not in mistyped or not self._rule(error.reference))
+        made = (self._violation(error, stage, prefix, severity) for error in told)
         unique = {(v.rule, v.pointer): v for v in made}
         return sorted(unique.values(), key=lambda v: (v.pointer, v.rule))
 
@@ -202,8 +207,7 @@ class Schema:
         at = prefix + pointer(error.path)
         # What only the documents ask for breaks no rule: it is off the documented type, whoever speaks of it.
         if severity == "refused" and (rule := self._rule(error.reference)):
-            whole = error.path[:-1] if error.keyword == "required" else error.path
-            found = rule.violation(prefix + pointer(whole), error.value)
+            found = rule.violation(prefix + pointer(_at(error)), error.value)
             choices = {"choices": error.limit} if error.keyword == "enum" and found.pointer == at else {}
             return replace(found, values={**found.values, **choices})
         wild = pointer(["*" if isinstance(token, int) else token for token in error.path])
@@ -224,6 +228,11 @@ class Schema:
                 return self._all.rules[reference]
             reference = reference.rpartition("/")[0]
         return None
+
+
+def _at(error: Failed) -> tuple[str | int, ...]:
+    """Where the value is that a keyword refused: what lacks a key stands above the key."""
+    return tuple(error.path[:-1] if error.keyword == "required" else error.path)
 
 
 def _bound(schema: Any, value: Any) -> tuple[str, Any] | None:

@@ -164,6 +164,9 @@ def _connected(endpoints: list[_Endpoint], deadline: float) -> socket.socket:
         except OSError as failed:
             plain.close()
             problem = failed
+        except FetchRefused:  # the time was up between two steps
+            plain.close()
+            raise
     raise problem
 
 

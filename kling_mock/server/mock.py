@@ -198,7 +198,8 @@ class Mock:
 
         def step(found: Found) -> Decision:
             decision = decide(judgement, found, ids.seed(self.options.seed, account, found.ordinal), media)
-            violations = (*judgement.violations, *decision.violations, *self._unreachable(judgement, decision))
+            wrong = (*judgement.violations, *decision.violations, *self._unreachable(judgement, decision))
+            violations = ranked(call.provider, wrong)
             notes = self._notes(call, decision, violations)
             reply = replace(decision.reply, headers={**decision.reply.headers, **notes})
             named = account if call.account or caller.claimed else None
@@ -329,13 +330,19 @@ def _told(row: Exchange) -> tuple[str, int] | None:
     return (row.account, row.ordinal) if row.account is not None and row.saw else None
 
 
+def ranked(provider: Provider, violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    """Violations in the provider's order of stages, so that the one that is answered comes first; warnings last."""
+    grave = {"refused": 0, "fails": 1, "warning": 2}
+    rank = provider.errors.rank
+    return tuple(sorted(violations, key=lambda v: (grave[v.severity], rank(v) if v.severity == "refused" else 0)))
+
+
 def header_value(violations: tuple[Violation, ...], limit: int = 4096) -> str:
     """Violations as the JSON array of `X-Mock-Violations`: ASCII, at most `limit` bytes, then how many more.
 
-    Warnings come last: what was refused must not be cut off.
+    They come ranked: what was refused must not be cut off.
     """
-    ranked = sorted(violations, key=lambda violation: violation.severity == "warning")
-    rows = [json.dumps(hidden(listed(violation)), separators=(",", ":")) for violation in ranked]
+    rows = [json.dumps(hidden(listed(violation)), separators=(",", ":")) for violation in violations]
     size = 2
     kept: list[str] = []
     for row in rows:

@@ -21,6 +21,9 @@ from tests.referee import referee
 
 MakeClient = Callable[..., Client]
 VIDEOS = "/v1/videos/image2video"
+JSON = "application/json"
+HEADERS = {scheme.header for p in PROVIDERS.values() for o in p.operations.values() for a in o.security for scheme in a}
+WRONG_KEYS = dict.fromkeys(HEADERS, "Bearer nobody's")
 METHODS = (
     "GET",
     "HEAD",
@@ -558,6 +561,35 @@ def test_no_change_of_a_good_body_breaks_anything(exchange: str) -> None:
         sent(name, id_, json.dumps(body).encode())
 
     check()
+
+
+@every_body
+@pytest.mark.parametrize("document", [b"[]", b"null", b'"x"', b"7", b"true", b'[{"image": "x"}]'])
+def test_a_document_that_is_no_object_is_wrong_in_that_alone(
+    name: str, id_: str, document: bytes, client: MakeClient
+) -> None:
+    """One violation: rules and required keys speak of objects, and none of them was broken."""
+    operation = PROVIDERS[name].operations[id_]
+    if JSON not in operation.bodies:
+        return
+    answer = client(name).send(operation.method, operation.path, body=document)
+    assert answer.wrong == [(f"{id_}/type", "")]
+    assert answer.status == catalogued(PROVIDERS[name], "body.type")
+
+
+@every_body
+def test_the_violation_that_is_answered_comes_first(name: str, id_: str, client: MakeClient) -> None:
+    """The header has them in the provider's order of stages, whichever was found first; the journal too."""
+    caller, operation = client(name), PROVIDERS[name].operations[id_]
+    answer = caller.send(operation.method, operation.path, body=b"{", headers={"Content-Type": JSON, **WRONG_KEYS})
+    rows = list(caller.mock.store.exchanges(None, name))[-1].violations
+    situations = [row.rule.removeprefix("mock/") for row in rows]
+    assert [name.partition(".")[0] for name in situations] == sorted(
+        ["body", "token"] if operation.security else ["body"],
+        key=lambda stage: caller.provider.errors.order[stage],
+    )
+    assert answer.wrong == [(row.rule, row.pointer) for row in rows]
+    assert answer.status == catalogued(caller.provider, situations[0])
 
 
 # Odd, and taken all the same.

@@ -7,7 +7,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from ipaddress import ip_address
+from itertools import count
 from typing import Any
 
 import pytest
@@ -349,6 +351,34 @@ def test_redirects_share_one_deadline(serve: Serve) -> None:
         connection.sendall(moved("/again"))
 
     assert reason(serve(slowly), timeout=0.5, allow_private=True) == "it took too long"
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_no_connection_is_left_open_when_the_time_is_up(
+    step: int, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever between two steps the deadline comes, the sockets of the fetch are closed."""
+    remaining, asked, caller = fetching._remaining, count(1), threading.current_thread()
+    made: list[socket.socket] = []
+
+    def late(deadline: float) -> float:
+        if next(asked) >= step:
+            raise fetching._too_slow()
+        return remaining(deadline)
+
+    class Socket(socket.socket):
+        def __init__(self, *words: Any, **more: Any) -> None:
+            super().__init__(*words, **more)
+            if threading.current_thread() is caller:
+                made.append(self)
+
+    url = serve(body(b"image"))
+    monkeypatch.setattr(fetching, "_remaining", late)
+    monkeypatch.setattr(fetching.socket, "socket", Socket)
+    with suppress(FetchRefused):
+        fetch_image(url, allow_private=True)
+    monkeypatch.undo()
+    assert [one for one in made if one.fileno() >= 0] == []
 
 
 def test_connections_that_fail_are_told() -> None:
