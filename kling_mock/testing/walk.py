@@ -82,10 +82,10 @@ class Walk(Struct, frozen=True):
         return len(self.ids)
 
     def told(self) -> str:
-        """The walk in one line: what came of each sort of call, and when it was first something else."""
+        """The walk in one line: what came of each sort of call, when it was first something else, and the webhooks."""
         parts: list[tuple[str, list[str]]] = []
         last = ""
-        for step in self.steps:
+        for step in (step for step in self.steps if step.role != "webhook"):
             if not parts or parts[-1][0] != step.role:
                 parts.append((step.role, []))
                 last = ""
@@ -93,7 +93,12 @@ class Walk(Struct, frozen=True):
                 at = f" ({step.at / 1000:g} s)" if step.role == "query" else ""
                 parts[-1][1].append(step.came + at)
             last = step.came
-        return "; ".join(f"{role}: {', then '.join(came)}" for role, came in parts)
+        told = [f"{role}: {', then '.join(came)}" for role, came in parts]
+        hooks = [step.came for step in self.steps if step.role == "webhook"]
+        if hooks:
+            early = " (before the answer to the create)" if self.steps[0].role == "webhook" else ""
+            told.append(f"webhooks: {hooks[0]}{early}{''.join(f', then {hook}' for hook in hooks[1:])}")
+        return "; ".join(told)
 
 
 class Walker:
