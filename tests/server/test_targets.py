@@ -15,6 +15,7 @@ from kling_mock.server.targets import loopback, permitted, receiver, refusal
 from tests.server.receiver import Receiver, Says, free_port
 
 NONE: frozenset[str] = frozenset()
+TLS = b"\x16\x03"
 
 
 @pytest.fixture
@@ -164,7 +165,10 @@ def speaking(says: bytes) -> str:
 
     def run() -> None:
         with server, server.accept()[0] as connection:
-            connection.recv(65536)
+            asked = b""
+            # A request of which something is unread would make the end a reset.
+            while not asked.startswith(TLS) and not asked.endswith(b"{}") and (chunk := connection.recv(65536)):
+                asked += chunk
             connection.sendall(says)
 
     threading.Thread(target=run, daemon=True).start()
