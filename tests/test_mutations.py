@@ -28,9 +28,9 @@ Path_ = tuple[str | int, ...]
 
 
 def own(folder: Path, name: str) -> Documents:
-    """A provider's documents without those of others, each part on its own."""
+    """A provider's documents with the shared ones and without those of others, each part on its own."""
     found = read_documents(folder, name)
-    return {file: _apart(node) for file, node in found.items() if file == WORDS or file.startswith(f"{name}/")}
+    return {file: _apart(node) for file, node in found.items() if "/" not in file or file.startswith(f"{name}/")}
 
 
 def _apart(node: Any) -> Any:
@@ -274,10 +274,7 @@ def test_what_was_a_traceback_is_told(case: str) -> None:
 
 def test_a_pattern_for_each_variant() -> None:
     """A create whose ids differ by variant has one for each of them."""
-    documents = {
-        f: n for f, n in read_documents(bundled("specs"), "pixazo").items() if f.startswith(("pixazo/", "kling/"))
-    }
-    documents[WORDS] = KLING[WORDS]
+    documents = {**KLING, **own(bundled("specs"), "pixazo")}
     at = ("paths", "/kling-ai-video/v1/getImageToVideoTask", "post", "x-mock-task", "new")
     problem, *_ = told(documents, "pixazo", "pixazo/openapi.yaml", (*at, "legacy"), GONE)
     assert (problem.file, problem.pointer) == ("pixazo/openapi.yaml", pointer(at))
