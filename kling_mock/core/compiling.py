@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from hashlib import sha256
+from posixpath import dirname, join, normpath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -53,7 +54,8 @@ class _Compiler:
     def __init__(self, documents: Documents, name: str, root: Place) -> None:
         self.documents, self.name, self.root = documents, name, root
         self.problems: list[Problem] = []
-        self.schemas = Schemas(documents)
+        self.reached = reached(documents, name)
+        self.schemas = Schemas(self.reached)
 
     def provider(self) -> Provider:
         root = self.root
@@ -102,7 +104,7 @@ class _Compiler:
             not_judged=_not_judged(root),
             keyword_evidence=root.node.get("x-mock-evidence"),
             rules=rules,
-            digest=digest(self.documents, self.name),
+            digest=digest(self.reached),
             evidence=count_evidence(self.documents, self.name),
         )
 
@@ -238,25 +240,34 @@ def _packs(root: Place) -> tuple[Pack, ...]:
     return tuple(Pack(row["type"], row["unit"], Decimal(str(row["total"])), row.get("name", "")) for row in rows)
 
 
-def _own(documents: Documents, name: str) -> Iterator[tuple[str, Any]]:
-    """The documents of a provider's folder, those beside it, and those of other folders that it refers to."""
-    yield from ((file, document) for file, document in documents.items() if "/" not in file)
-    folders, waiting = {name}, [name]
+def reached(documents: Documents, name: str) -> dict[str, Any]:
+    """The documents of a provider's folder and all that `$ref`s lead to from there."""
+    found: dict[str, Any] = {}
+    waiting = [file for file in documents if file.startswith(name + "/")]
     while waiting:
-        folder = waiting.pop()
-        for file, document in documents.items():
-            if file.startswith(folder + "/"):
-                yield file, document
-                text = json.dumps(document)
-                for other in {file.partition("/")[0] for file in documents if "/" in file} - folders:
-                    if f'"../{other}/' in text:
-                        folders.add(other)
-                        waiting.append(other)
+        file = waiting.pop()
+        if file not in found and file in documents:
+            found[file] = documents[file]
+            waiting += {normpath(join(dirname(file), other)) for other in _files(documents[file])}
+    return found
 
 
-def digest(documents: Documents, name: str) -> str:
-    """A digest of all that a provider's behaviour depends on (16 hex digits)."""
-    lines = sorted(f"{file}\0{json.dumps(document, sort_keys=True)}" for file, document in _own(documents, name))
+def _files(node: Any) -> Iterator[str]:
+    """The other files that a document's `$ref`s name."""
+    if isinstance(node, dict):
+        reference = node.get("$ref")
+        if isinstance(reference, str) and not reference.startswith("#"):
+            yield reference.partition("#")[0]
+        for value in node.values():
+            yield from _files(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _files(value)
+
+
+def digest(documents: Documents) -> str:
+    """A digest of documents (16 hex digits); of those reached it tells all that a provider depends on."""
+    lines = sorted(f"{file}\0{json.dumps(document, sort_keys=True)}" for file, document in documents.items())
     return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

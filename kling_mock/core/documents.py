@@ -51,7 +51,7 @@ class Place:
 
     def get(self, key: str, default: Any = None) -> Place:
         """The place of `key` below this one, `$ref`s followed; its node is `default` where there is none."""
-        node = self.node.get(key, default) if isinstance(self.node, Mapping) else default
+        node = self.node.get(key, default) if isinstance(self.node, dict) else default
         return Place(self.documents, self.file, f"{self.at}/{escape(key)}", node).follow()
 
     def item(self, index: int) -> Place:
@@ -60,7 +60,7 @@ class Place:
 
     def items(self) -> Iterator[tuple[str, Place]]:
         """Every key of a mapping with its place; nothing for any other node."""
-        if isinstance(self.node, Mapping):
+        if isinstance(self.node, dict):
             for key in self.node:
                 yield key, self.get(key)
 
@@ -74,7 +74,7 @@ class Place:
         """The place a `$ref` points to (through chains of them), or this place. Raises `SpecError` for a dead one."""
         seen: set[tuple[str, str]] = set()
         place = self
-        while isinstance(place.node, Mapping) and isinstance(place.node.get("$ref"), str):
+        while isinstance(place.node, dict) and isinstance(place.node.get("$ref"), str):
             if (place.file, place.at) in seen:
                 raise place.error("$ref goes round in a circle")
             seen.add((place.file, place.at))
@@ -93,11 +93,11 @@ class Place:
         return Place(self.documents, file, unquote(fragment), node)
 
     def _child(self, node: Any, token: str, reference: str) -> Any:
-        if isinstance(node, Mapping) and token in node:
+        if isinstance(node, dict) and token in node:
             return node[token]
         if isinstance(node, list) and token.isdigit() and int(token) < len(node):
             return node[int(token)]
-        known = map(str, node) if isinstance(node, Mapping) else ()
+        known = map(str, node) if isinstance(node, dict) else ()
         raise self.error(f"$ref {reference!r} has no {token!r}{closest(token, known)}")
 
     def expand(self, above: frozenset[tuple[str, str]] = frozenset()) -> Any:
@@ -108,7 +108,7 @@ class Place:
         if (self.file, self.at) in above:
             raise self.error("$ref leads back to what it stands in")
         here = above | {(self.file, self.at)}
-        if isinstance(self.node, Mapping):
+        if isinstance(self.node, dict):
             return {key: place.expand(here) for key, place in self.items()}
         if isinstance(self.node, list):
             return [place.expand(here) for place in self.each()]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jwt
 from msgspec import Struct
 
 
@@ -40,6 +39,8 @@ def count_parts(raw: str) -> int:
 
 def read_token(raw: str) -> Token | None:
     """Take a JWT apart without verifying it; None when it is no JWT."""
+    import jwt  # a tenth of a start's time, which only a first token needs
+
     try:
         whole = jwt.decode_complete(raw, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, RecursionError, TypeError):
@@ -66,6 +67,8 @@ def wrong_shape(token: Token, way: JwtWay) -> str | None:
 
 def signed_with(token: Token, secret: str) -> bool:
     """Whether the signature was made with `secret`, by the algorithm that the header names."""
+    import jwt
+
     try:
         algorithm = jwt.get_algorithm_by_name(str(token.header.get("alg")))
         key = algorithm.prepare_key(secret)

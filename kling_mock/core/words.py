@@ -36,7 +36,7 @@ def _misplaced(documents: Documents, file: str) -> Iterator[Problem]:
 
 
 def _keys(node: Any, at: str) -> Iterator[tuple[str, str]]:
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         for key, value in node.items():
             yield f"{at}/{escape(key)}", str(key)
             yield from _keys(value, f"{at}/{escape(key)}")
