@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -114,6 +115,22 @@ def test_two_decisions_never_overlap(kept: Keeper) -> None:
 
     at_once(100, lambda _: kept.store.decide(Reads(("t",)), "toy", ANN, None, AT, raised))
     assert kept.found(tasks=("t",)).tasks["t"].request == 100
+
+
+def test_a_step_runs_alone(kept: Keeper) -> None:
+    """While one step takes its time no other is begun, whatever it reads."""
+    inside: list[int] = []
+    most: list[int] = []
+
+    def slow(found: Found) -> Decision:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.005)
+        inside.pop()
+        return Decision(DONE)
+
+    at_once(8, lambda _: kept.store.decide(Reads(), "toy", ANN, None, AT, slow))
+    assert most == [1] * 8
 
 
 def test_requests_are_numbered_by_account_or_by_whom_they_claim_to_be(kept: Keeper) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kling_mock.core.model import Request
+from kling_mock.core.deciding import decide
+from kling_mock.core.model import Decision, Request
 from kling_mock.core.provider import Provider
 from kling_mock.server import steering
 from kling_mock.server.app import answer
@@ -65,8 +68,16 @@ def test_the_same_calls_give_the_same_bytes_and_journals_on_every_store(over: Ov
     assert list(stores[0].webhooks()) == list(stores[1].webhooks())
 
 
-def test_two_threads_never_both_pass_a_limit_of_one(mock: Mock) -> None:
+def slowly(*words: Any) -> Decision:
+    """Decide, and let others come before it is done."""
+    decision = decide(*words)
+    time.sleep(0.002)
+    return decision
+
+
+def test_two_threads_never_both_pass_a_limit_of_one(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty creates by eight threads for one slot: one is accepted, 39 get the vendor's refusal."""
+    monkeypatch.setattr("kling_mock.server.mock.decide", slowly)
     only = client(mock, slots=1)
     statuses = at_once(40, lambda _: make(only).status)
     assert sorted(statuses) == [200, *[429] * 39]
