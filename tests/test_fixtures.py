@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from kling_mock.core.schemas import json_type
-from kling_mock.loading import bundled
-from tests.conftest import PROVIDERS, TOYS, Answer, Client
+from tests.conftest import PROVIDERS, Answer, Client
 from tests.exchanges import (
     EXCHANGES,
     ends,
@@ -27,7 +25,6 @@ from tests.exchanges import (
 )
 from tests.referee import referee
 
-CREDENTIAL = re.compile(r"eyJ[\w-]{8,}|\bsk-[\w-]{8,}|[Bb]earer +[\w.-]{12,}|AKIA[A-Z0-9]{12,}|\b[0-9a-f]{32}\b")
 MakeClient = Callable[..., Client]
 
 # Keys that an example shows and the mock's answer in that state has not, or the other way round, with the evidence.
@@ -120,20 +117,6 @@ def test_the_mocks_own_answer_fits_the_schema_too(name: str, client: MakeClient)
     """The referee accepts the mock's answer in the example's state."""
     answer = shown(client(provider_of(name)), name)
     assert referee(provider_of(name).name).reply(operation_of(name).id, answer.status, answer.json) == []
-
-
-def test_no_fixture_or_spec_holds_a_credential() -> None:
-    """Nothing in the data is shaped like a key, but for the dummies that say so."""
-    dummies = {row.default for provider in PROVIDERS.values() for row in provider.credentials.values()}
-    for folder in (bundled("fixtures"), bundled("specs"), TOYS):
-        for path in folder.rglob("*"):
-            if path.suffix in {".yaml", ".json", ".md"}:
-                found = set(CREDENTIAL.findall(path.read_text(encoding="utf-8")))
-                assert found - dummies - NO_KEYS <= set(), path
-
-
-# Shaped like keys, and none: names of files in a document's example, and the beginning of a pattern.
-NO_KEYS = {"85174ebef8d1b69deef798faac63e499", "2522944d90eaa1040ed3a7ed39401942"}
 
 
 def test_every_payload_belongs_to_an_exchange() -> None:
