@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -33,6 +34,8 @@ HEADER_SECONDS = 20.0
 BODY_SECONDS = 30.0
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 CONTROL_BYTES = 2 * 1024 * 1024
+REQUEST_LINE = re.compile(rb"([!-~]{1,100}) +([^ \r\n]+) +HTTP/[0-9.]+\r?\n")
+HOST = re.compile(rb"\nhost *: *([!-~]*)", re.IGNORECASE)
 UPGRADE = re.compile(rb"\r\n(upgrade|http2-settings) *:", re.IGNORECASE)
 MEASURED_AT_ONCE = 2
 PARTS = 20
@@ -74,6 +77,16 @@ class Lane:
         except Gone:
             abort(scope)
             await _end(receive)
+
+    def garbled(self, request: Request) -> bytes:
+        """All bytes of the answer to what is no HTTP request, of which `request` is what could be read."""
+        try:
+            wire = self._mock.garbled(request)
+        except Exception:
+            log.exception("the mock failed at bytes that are no request")
+            wire = self._mock.failure(request)
+        lines = [f"HTTP/1.1 {wire.status} {_phrase(wire.status)}", *(f"{k}: {v}" for k, v in wire.headers.items())]
+        return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + wire.body
 
     async def _request(self, scope: Any, receive: Receive) -> Request:
         body, oversized = await self._body(scope, receive, self._mock.options.max_body)
@@ -222,6 +235,14 @@ def _terminated(app: Flask) -> Callable[[Any, Any], Iterable[bytes]]:
     return wsgi
 
 
+def _phrase(status: int) -> str:
+    """The words that go with a status."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
 def _gone(scope: Any) -> bool:
     """Whether the connection is lost already."""
     transport: asyncio.Transport = scope["extensions"][TRANSPORT]
@@ -245,6 +266,7 @@ class Protocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = True
     _refused = False
+    _last = b""
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -275,6 +297,7 @@ class Protocol(HttpToolsProtocol):
             # No protocol is ever switched to, and the parser would take the body for the new protocol's.
             head, end, rest = data.partition(b"\r\n\r\n")
             data = UPGRADE.sub(rb"\r\nx-\1:", head) + end + rest
+        self._last = data
         super().data_received(data)
         if self._in_head and self._head_bytes > HEADER_BYTES:
             self._refuse()
@@ -294,6 +317,26 @@ class Protocol(HttpToolsProtocol):
             self._refuse()
         else:
             super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP, or has a method that HTTP does not know: the provider of its path answers."""
+        lane, request = self.config.app, self._readable()
+        if not isinstance(lane, Lane) or request is None or is_control(request.path):
+            super().send_400_response(msg)
+            return
+        self.transport.write(lane.garbled(request))
+        self.transport.close()
+
+    def _readable(self) -> Request | None:
+        """What can be read of a request that the parser gave up: its line and its host."""
+        line = REQUEST_LINE.match(self._last)
+        if line is None and not self.url:
+            return None
+        method, target = (line[1], line[2]) if line else (self.parser.get_method(), self.url)
+        named = HOST.search(self._last)
+        host = named[1] if named else dict(self.headers or ()).get(b"host", b"")
+        path, _, query = target.decode("latin-1").partition("?")
+        return Request(method.decode("latin-1"), path, query, {"host": host.decode("latin-1")})
 
     def on_body(self, body: bytes) -> None:
         """A part of its body."""

@@ -253,6 +253,17 @@ class Mock:
         }
         return wire(provider.refuse(violation, {**scope, "now": self.clocks.now()}))
 
+    def garbled(self, request: Request) -> Wire:
+        """The reply to what is no well-formed HTTP, of which `request` is what could be read: nothing is done.
+
+        A parser that knows HTTP's own methods takes any other for broken, on a path that is well known too.
+        """
+        routed = self.router.find(request)
+        unread = Violation("mock/http.syntax", "", "the bytes are no well-formed HTTP request", situation="body.syntax")
+        base = self._base(request) + routed.mount
+        violations = tuple(row for row in routed.violations if "allowed" in row.values) or (unread,)
+        return self.finish(Prepared(Call(routed.provider, request, base=base, violations=violations), Caller(), ()), {})
+
     def deliver_due(self) -> int:
         """Send the webhooks that are due now, whether or not a deliverer runs; gives how many attempts were made."""
         return self.webhooks.deliver_due()

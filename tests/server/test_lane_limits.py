@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 import requests
 
+from kling_mock.core.judging import Facts
 from kling_mock.core.provider import Provider
 from kling_mock.loading import bundled
 from kling_mock.server import lane, serving
-from kling_mock.server.mock import Mock
+from kling_mock.server.mock import Mock, Prepared
 from kling_mock.server.serving import Running
 from tests.conftest import Client
 from tests.exchanges import catalogued, creates, every_provider, written
@@ -370,6 +371,117 @@ def test_128_clients_at_once(provider: Provider, serve: Serve) -> None:
     for thread in threads:
         thread.join(60)
     assert len(set(tasks)) == CLIENTS
+
+
+# Images
+
+
+def test_images_are_measured_off_the_event_loop(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one create's image is being measured, others are answered; the create is, when it is done."""
+    server = serve()
+    measuring, go_on = threading.Event(), threading.Event()
+    statuses: list[requests.Response] = []
+    measure = server.mock.measure
+
+    def slow(prepared: Prepared) -> Facts:
+        measuring.set()
+        assert go_on.wait(20), "nobody else was answered"
+        return measure(prepared)
+
+    def create() -> None:
+        statuses.append(requests.post(server.url + PATH, data=BODY, headers=shown(server.mock, **JSON), timeout=30))
+
+    monkeypatch.setattr(server.mock, "measure", slow)
+    thread = threading.Thread(target=create)
+    thread.start()
+    try:
+        assert measuring.wait(10), "the image is not looked at"
+        listed = requests.get(server.url + PATH, headers=shown(server.mock), timeout=5)
+        assert (listed.status_code, listed.json()["data"]) == (200, [])
+        assert statuses == []
+    finally:
+        go_on.set()
+        thread.join(20)
+    assert [reply.status_code for reply in statuses] == [200]
+
+
+# What is no HTTP
+
+
+def refused(server: Running, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+    """The answer to bytes, after which the server ends the connection."""
+    with connected(server) as connection:
+        connection.sendall(sent)
+        received, _ = read_to_end(connection)
+    top, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = top.decode("latin-1").split("\r\n")
+    return int(first.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
+
+
+def rules(headers: Mapping[str, str]) -> list[str]:
+    """The rules that the header says were broken."""
+    return [row["rule"] for row in json.loads(headers["x-mock-violations"])]
+
+
+@every_provider
+@pytest.mark.parametrize("method", ["FOO", "get", "G" * 100, "*"])
+def test_a_method_that_http_does_not_know_is_the_providers_wrong_method(
+    provider: Provider, method: str, serve: Serve
+) -> None:
+    """In its envelope, with `Allow`, and in the journal, although no HTTP parser lets it through."""
+    server = serve()
+    path = next(row.path for row in provider.operations.values() if row.role == "create")
+    status, headers, body = refused(server, f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert status == catalogued(provider, "route.method")
+    assert (headers["content-type"], rules(headers)) == ("application/json", ["mock/route.method"])
+    assert "post" in headers["allow"]
+    assert json.loads(body)
+    (row,) = server.mock.exchanges(None, provider.name)
+    assert row["request"]["method"] == method
+
+
+@every_provider
+@pytest.mark.parametrize(
+    "garbled",
+    [
+        b"POST %s\xff\xfe HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST %s HTTP/1.1\r\nno header\r\n\r\n",
+        b"POST %s HTTP/1.1\r\nContent-Length: 9x\r\n\r\n",
+        b"POST %s HTTP/9.9\r\n\r\n",
+        b"POST %s HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_in_the_envelope_of_its_path(
+    provider: Provider, garbled: bytes, serve: Serve
+) -> None:
+    """With the provider's status for a body that cannot be read."""
+    server = serve()
+    path = next(row.path for row in provider.operations.values() if row.role == "create")
+    status, headers, body = refused(server, garbled % path.encode())
+    assert (status, rules(headers)) == (catalogued(provider, "body.syntax"), ["mock/http.syntax"])
+    assert isinstance(json.loads(body), dict)
+    assert list(server.mock.store.tasks()) == [], "nothing was made"
+
+
+@pytest.mark.parametrize(
+    "noise", [b"hello\r\n\r\n", b"\x16\x03\x01\x00\xf4", b"GET /_mock/health\xff HTTP/1.1\r\n\r\n"]
+)
+def test_what_names_no_path_of_a_provider_is_told_in_plain_text(noise: bytes, serve: Serve) -> None:
+    """Noise, a TLS client, the control API."""
+    status, headers, body = refused(serve(), noise)
+    assert (status, headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert body == b"Invalid HTTP request received."
+
+
+def test_a_line_that_comes_in_parts_is_put_together(serve: Serve) -> None:
+    """What is wrong may come long after the path."""
+    server = serve()
+    with connected(server) as connection:
+        for part in (b"POST /workshop/ord", b"ers HTTP/1.1\r\nHost: a\r\n", b"no header\r\n\r\n"):
+            connection.sendall(part)
+            time.sleep(0.05)
+        received, _ = read_to_end(connection)
+    assert b'"kind":"unreadable"' in received
 
 
 # The mock's own failure
