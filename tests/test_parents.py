@@ -82,6 +82,29 @@ def test_a_parent_must_be_known(route: str, body: Callable[[Any], Any], operatio
 
 
 @pytest.mark.parametrize(("route", "body", "operation", "at"), BUILDS)
+def test_a_parent_must_be_a_video(route: str, body: Callable[[Any], Any], operation: str, at: str, relay: Client) -> None:
+    """An image has nothing to go on with or to speak: its task is as unknown as nobody's, though it succeeded."""
+    made = relay.send("POST", "/kling/v1/images/generations", {"model_name": "kling-v1", "prompt": "a lighthouse"})
+    parent = made.json["data"]["task_id"]
+    relay.advance("1h")
+    assert relay.send("GET", f"/kling/v1/images/generations/{parent}").json["data"]["task_status"] == "succeed"
+    refused = relay.send("POST", f"{PREFIX}/{route}", body(parent))
+    assert (refused.status, refused.json["code"], refused.wrong) == (400, 1201, [("mock/task.unknown", "")])
+    assert refused.json["message"] == f"Task not found by id/external id: {parent}"
+
+
+@pytest.mark.parametrize("of", ["video-extend", "lip-sync"])
+def test_what_was_built_can_be_built_upon(of: str, relay: Client) -> None:
+    """Every kind of video may be a parent: what was extended is extended again, what speaks speaks on."""
+    bodies = {"video-extend": extend, "lip-sync": speak}
+    parent = parent_of(relay)
+    relay.advance("1h")
+    parent = relay.send("POST", f"{PREFIX}/{of}", bodies[of](parent)).json["data"]["task_id"]
+    relay.advance("1h")
+    assert {relay.send("POST", f"{PREFIX}/{route}", make(parent)).status for route, make in bodies.items()} == {200}
+
+
+@pytest.mark.parametrize(("route", "body", "operation", "at"), BUILDS)
 def test_a_parent_must_be_named(route: str, body: Callable[[Any], Any], operation: str, at: str, relay: Client) -> None:
     """The relay cannot tell whose video is meant without its task: no id, null and an empty text are refused."""
     bare = body("x")

@@ -39,6 +39,8 @@ def _named_kinds(root: Place) -> Iterator[Place]:
         if _role(operation) != "create":
             yield operation.get("x-mock-task").get("kind")
             yield operation.get("x-mock-page").get("kind")
+        for parent in operation.get("x-mock-task").get("parents").each():
+            yield from parent.get("kinds").each() if isinstance(parent.node, dict) else ()
         for template in templates(operation):
             yield from _conditions(template)
 

@@ -142,14 +142,14 @@ class _Step:
         for parent in operation.task.parents:
             id_ = parent(self.scope)
             if id_ is not ABSENT:
-                wrong += self._parent(str(id_))
+                wrong += self._parent(str(id_), parent.kinds)
         if found.alias is not None:
             wrong.append(stored("alias.taken", "the alias belongs to another task", found.alias.alias or ""))
         return wrong + self._limits()
 
-    def _parent(self, id_: str) -> list[Violation]:
+    def _parent(self, id_: str, kinds: frozenset[str] | None) -> list[Violation]:
         task = self.found.tasks.get(id_)
-        if task is None:
+        if task is None or (kinds is not None and task.kind not in kinds):
             return [stored("task.unknown", "there is no such task to build upon", id_)]
         if observe(self.provider.lifecycle, task, self.now).ends != "success":
             return [stored("task.unfinished", "the task to build upon has not succeeded", id_)]

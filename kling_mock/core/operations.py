@@ -19,6 +19,7 @@ from kling_mock.core.provider import (
     PacksWords,
     PageWords,
     Parameter,
+    Parent,
     ReplyWords,
     ResultWords,
     Scheme,
@@ -188,9 +189,17 @@ def _task(place: Place, variants: tuple[str, ...]) -> TaskWords:
         new=patterns,
         find=_expression(place.get("find")) if "find" in place.node else None,
         alias=_expression(place.get("alias")) if "alias" in place.node else None,
-        parents=tuple(_expression(parent) for parent in place.get("parents").each()),
+        parents=tuple(_parent(parent) for parent in place.get("parents").each()),
         to=place.node.get("to"),
     )
+
+
+def _parent(place: Place) -> Parent:
+    """A parent in short, as the place of its id, or with the kinds that it may be of."""
+    if isinstance(place.node, str):
+        return Parent(_expression(place))
+    kinds = place.get("kinds").node
+    return Parent(_expression(place.get("id")), frozenset(kinds) if kinds else None)
 
 
 def _result(place: Place, job: Mapping[str, Expression]) -> ResultWords:

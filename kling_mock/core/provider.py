@@ -65,14 +65,26 @@ class Scheme:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """A task to build upon: where its id is said, and the kinds that it may be of (None: any)."""
+
+    id: Expression
+    kinds: frozenset[str] | None = None
+
+    def __call__(self, scope: Scope) -> Any:
+        """The id, or ABSENT."""
+        return self.id(scope)
+
+
+@dataclass(frozen=True, slots=True)
 class TaskWords:
-    """Where an operation's task comes from: its kind, ids and parents, all as expressions."""
+    """Where an operation's task comes from: its kind and ids as expressions, and its parents."""
 
     kind: Expression
     new: Mapping[str, str] = field(default_factory=dict)
     find: Expression | None = None
     alias: Expression | None = None
-    parents: tuple[Expression, ...] = ()
+    parents: tuple[Parent, ...] = ()
     to: str | None = None
 
 
