@@ -17,7 +17,6 @@ from kling_mock.core.compiling import compile_provider
 from kling_mock.core.documents import tokens
 from kling_mock.core.examples import check_examples
 from kling_mock.core.problems import Problem
-from kling_mock.core.words import WORDS
 from kling_mock.loading import bundled, provider_names, read_documents
 
 SPECS, TOYS = bundled("specs"), Path(__file__).parent / "providers"
@@ -577,12 +576,12 @@ CASES: dict[str, tuple[Any, str, str, Any, str, str, str]] = {
         "is there twice",
     ),
     "no scenario that fails": (
-        take,
-        "scenarios",
-        "/fail",
-        None,
-        "scenarios",
-        "",
+        put,
+        API,
+        "/x-mock-scenarios",
+        {"late": {"shows": "a long wait", "latency": {"processing": "1h"}, "evidence": {"kind": "assumed"}}},
+        API,
+        "/x-mock-scenarios",
         "no scenario ends in a failure",
     ),
     "a failure without a reason": (
@@ -760,7 +759,7 @@ def test_is_found(case: str) -> None:
         {
             file: node
             for file, node in read_documents(SPECS, "kling").items()
-            if file == WORDS or file.startswith("kling/")
+            if "/" not in file or file.startswith("kling/")
         }
     )
     act(documents, f"kling/{file}.yaml", at, value)

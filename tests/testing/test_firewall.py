@@ -100,7 +100,9 @@ def test_a_swallowed_exception_is_remembered(firewall: Firewall) -> None:
 
 def test_tls_to_a_remembered_address_is_refused_by_name(firewall: Firewall) -> None:
     """Whoever has the address already, or a proxy's tunnel, has to ask for the host by TLS."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as plain:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as plain:
+        plain.settimeout(5)
+        plain.connect(listener.getsockname())
         with pytest.raises(RealHostContacted, match=HOST):
             ssl.create_default_context().wrap_socket(plain, server_hostname=HOST)
         with pytest.raises(RealHostContacted, match=HOST):
