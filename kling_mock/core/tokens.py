@@ -77,6 +77,23 @@ def signed_with(token: Token, secret: str) -> bool:
         return False
 
 
+def just_signed(token: Token, way: JwtWay, wall: int, first_seen: int) -> bool:
+    """Whether `wall` lies in the second that the token says it was signed in.
+
+    Claims mostly are whole seconds, so a client that signs anew within that second gives the same bytes: what is
+    shown again then may be another token, and nobody can tell.
+    """
+    claims = token.claims
+    if "iat" in claims:
+        second = claims["iat"] * 1000
+    elif "nbf" in claims:
+        second = claims["nbf"] * 1000
+        second += way.backdated_ms if second + way.backdated_ms <= first_seen else 0
+    else:
+        return False
+    return bool(second % 1000 == 0 and second <= wall < second + 1000)
+
+
 def mistimed(
     token: Token, way: JwtWay, wall: int, first_seen: int, paced: Callable[[int, int], int], elapsed: int, now: int
 ) -> str | None:

@@ -12,7 +12,7 @@ from kling_mock.core import entropy as ids
 from kling_mock.core.model import Account, Pack, Request, Violation
 from kling_mock.core.provider import Operation, Provider, Scheme, Way
 from kling_mock.core.security import shown
-from kling_mock.core.tokens import Token, count_parts, mistimed, read_token, signed_with, wrong_shape
+from kling_mock.core.tokens import Token, count_parts, just_signed, mistimed, read_token, signed_with, wrong_shape
 from kling_mock.server.clocks import Clocks
 from kling_mock.server.store import Store
 
@@ -52,7 +52,10 @@ class Caller(Struct, frozen=True):
 
 
 class _Seen(Struct):
-    """A token that was seen before: what it says, when first (wall and virtual ms), and the secret that signed it."""
+    """A token that was seen before: what it says, when first (wall and virtual ms), and the secret that signed it.
+
+    While the second lasts in which it was signed it may have been signed anew, and is as if first seen now.
+    """
 
     token: Token | None
     first: int
@@ -187,8 +190,8 @@ class Accounts:
             seen.verified_with = secret
         wall = self._clocks.wall()
         now = self._clocks.now(id_)
-        if seen.first_virtual is None:
-            seen.first_virtual = now
+        if seen.first_virtual is None or just_signed(token, way.jwt, wall, seen.first):
+            seen.first, seen.first_virtual = wall, now
         elapsed = now - seen.first_virtual
         # A client whose sleeps are followed has the wall's time and all jumps, also while the account's clock stands.
         ahead = max(now, self._clocks.paced(id_, 0, wall))

@@ -384,6 +384,35 @@ def test_a_token_grows_old_by_itself(wall: Wall, make_mock: MakeMock) -> None:
     assert_told(show(kling, token), "expired", 1004, "The token has expired")
 
 
+@pytest.mark.parametrize("claims", [{}, {"iat": NOW}, {"nbf": NOW}], ids=["nbf", "iat", "nbf that is now"])
+def test_a_token_signed_anew_within_the_second_of_an_advance_is_fresh(
+    claims: dict[str, int], wall: Wall, make_mock: MakeMock
+) -> None:
+    """Its bytes are those of the one before the jump; it is taken, and stays good for its whole time from there on."""
+    kling = Client(make_mock(PROVIDERS["kling"], at=None), PROVIDERS["kling"], way=1)
+    token = sign(kling, **claims)
+    wall.forward("100ms")
+    assert show(kling, token).status == 200
+    wall.forward("300ms")
+    kling.advance("31m")
+    wall.forward("400ms")
+    assert sign(kling, **claims) == token
+    assert show(kling, token).status == 200, "signed anew within the same second"
+    wall.forward("29m")
+    assert show(kling, token).status == 200, "it was taken for a new one"
+    wall.forward("1m")
+    assert_told(show(kling, token), "expired", 1004, "The token has expired")
+
+
+def test_a_token_shown_before_an_advance_has_expired_in_the_next_second(kling: Client, wall: Wall) -> None:
+    """What is not shown again within its second is the old token and no other."""
+    token = sign(kling)
+    assert show(kling, token).status == 200
+    kling.advance("31m")
+    wall.forward("1s")
+    assert_told(show(kling, token), "expired", 1004, "The token has expired")
+
+
 def test_another_accounts_advance_expires_nothing_here(kling: Client) -> None:
     """Time travel is an account's own."""
     token = sign(kling)
