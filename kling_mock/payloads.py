@@ -79,7 +79,7 @@ class Judge:
         )
         found, chosen = self.target(document, provider, operation, files or {})
         call = _call(found, chosen, document, headers or {}, query or {}, files or {})
-        return verdict(call, measured(call))
+        return verdict(call, measured(call), _measure)
 
     def require(self, body: Any, provider: str | None = None, operation: str | None = None, **words: Any) -> Verdict:
         """The verdict of a payload that would be accepted; raises `InvalidPayload` for any other."""
@@ -182,9 +182,13 @@ def measured(call: Call) -> dict[str, Mapping[str, Any]]:
     rows = list(images(call.operation, call.document))
     if not rows:
         return {}
+    return {at: _measure(call.uploads[at].content if at in call.uploads else value) for _, at, value in rows}
+
+
+def _measure(given: str | bytes) -> Mapping[str, Any]:
     from kling_mock.server.facts import measure
 
-    return {at: measure(call.uploads[at].content if at in call.uploads else value) for _, at, value in rows}
+    return measure(given)
 
 
 judge = Judge()

@@ -17,14 +17,16 @@ from hypothesis import strategies as st
 from jsonschema_path import SchemaPath
 from openapi_core.validation.schemas import oas31_schema_validators_factory
 
-from kling_mock import Verdict, judge
+from kling_mock import Finding, Verdict, judge
 from kling_mock.core.documents import Place
+from kling_mock.core.moves import pictured
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.core.repairing import Suggestion, apply
+from kling_mock.core.repairing import Suggestion
 from kling_mock.loading import bundled, read_yaml
 from kling_mock.payloads import blocking
 from tests import bodies, corpus
 from tests.bodies import PROVIDERS
+from tests.patching import strictly
 from tests.referee import Referee
 
 MakeClient = Callable[..., Any]
@@ -310,7 +312,69 @@ def test_the_suggestions_mend_a_payload_with_as_little_as_possible(provider: Pro
 
 
 def applied(steps: Iterable[Suggestion], document: Any) -> Any:
-    """The document after the patches of some suggestions, in their order."""
+    """The document after the patches of some suggestions, in their order, as RFC 6902 has them."""
     for step in steps:
-        document = apply(step.patch, document)
+        document = strictly(step.patch, document)
     return document
+
+
+@st.composite
+def combined(draw: st.DrawFn, known: bodies.Known, features: list[tuple[str, Any]]) -> Any:
+    """A body of the corpus, good or bad, with fields of others added, fields left out, and some made wrong."""
+    body = dict(draw(st.sampled_from(known.examples)))
+    for name, value in draw(st.lists(st.sampled_from(features), min_size=1, max_size=4)):
+        body[name] = value
+    for name in draw(st.lists(st.sampled_from(sorted(body)), max_size=2, unique=True)):
+        del body[name]
+    for path, ways in dict(breakable(known.schema, body, ())).items() if draw(st.booleans()) else ():
+        if draw(st.integers(0, 3)) == 0:
+            body = bodies.put(body, path, draw(st.sampled_from(ways)))
+    return body
+
+
+@every_create
+def test_the_suggestions_mend_whatever_can_be_mended(provider: Provider, operation: Operation) -> None:
+    """Features added and removed, values broken, junk: what stays refused is a picture, or what nobody can invent.
+
+    Each patch can be applied as RFC 6902 has it, no step can be left out, and the judge has nothing to add.
+    """
+    schema = bodies.schema_at(provider.name, operation.id, bodies.JSON)[1]
+    examples_ = [body for body in json.loads(examples(provider.name, operation.id)) if body]
+    known = bodies.Known(operation.id, schema, tuple(examples_))
+    features = [(name, value) for body in examples_ for name, value in body.items()]
+    needed = {"", *bodies.words(schema).get("required", ()), *(way[0] for way in operation.images.values())}
+    seen: Counter[bool] = Counter()
+
+    def ask(document: Any) -> Verdict:
+        return judge(json.dumps(document), provider.name, operation.id, headers=AS_JSON)
+
+    def stays(finding: Finding) -> bool:
+        """A picture, or something that must be given and is not: no patch can make one."""
+        field = finding.pointer.split("/")[1] if finding.pointer else ""
+        return field in needed or finding.rule in {*pictured(provider), *NOT_INVENTED}
+
+    @settings(calm, max_examples=150)
+    @given(st.one_of(combined(known, features), bodies.mutated(known)))
+    def mend(broken: Any) -> None:
+        verdict = ask(broken)
+        assume(not verdict.ok)
+        steps = verdict.suggestions
+        mended = applied(steps, broken)
+        after = ask(mended)
+        left = blocking(after)
+        assert all(map(stays, left)), (broken, [(row.rule, row.pointer) for row in left], [row.patch for row in steps])
+        assert after.suggestions == ()
+        for number in range(len(steps)):
+            try:
+                fewer = applied(steps[:number] + steps[number + 1 :], broken)
+            except LookupError:
+                continue
+            assert len(blocking(ask(fewer))) > len(left), (broken, [row.patch for row in steps], number)
+        seen[after.ok] += 1
+
+    mend()
+    assert seen[True] >= 10, seen
+
+
+# No frame, no file and no prompt (which several shots need, of whatever type) is made out of nothing.
+NOT_INVENTED = {"first-or-last-frame", "prompt-or-shots", "multi-shot-needs-a-shot-type", "image-is-given"}

@@ -11,15 +11,19 @@ from typing import Any
 
 from msgspec import Struct
 
-from kling_mock.core.documents import Place
-from kling_mock.core.expressions import text
+from kling_mock.core.documents import Place, tokens
+from kling_mock.core.expressions import point, text
 from kling_mock.core.model import Severity, Violation
 from kling_mock.core.problems import closest
+from kling_mock.core.reading import is_absent
 from kling_mock.core.schemas import Schema, Schemas
 
 
 class Feature(Struct, frozen=True):
-    """How a request asks for a feature, and how its refusal speaks of it: another `nowhere`, if no mode has it."""
+    """How a request asks for a feature, and how its refusal speaks of it: another `nowhere`, if no mode has it.
+
+    `fields` are all that can ask for it, `field` the first of them.
+    """
 
     name: str
     kinds: frozenset[str]
@@ -31,6 +35,12 @@ class Feature(Struct, frozen=True):
     nowhere: str | None
     severity: Severity
     evidence: Mapping[str, Any]
+    fields: tuple[str, ...]
+
+    def given(self, document: Any) -> tuple[str, ...]:
+        """Those of its fields that a document has; the first one, if it has none."""
+        found = tuple(at for at in self.fields if not is_absent(point(document, tokens(at))))
+        return found or self.fields[:1]
 
 
 class Cell(Struct, frozen=True):
@@ -81,22 +91,25 @@ class Capabilities(Struct, frozen=True):
             return []
         rows = (feature for feature in self.features.values() if kind in feature.kinds)
         asked = {feature.name: feature for feature in rows if feature.asked.holds(document)}
-        found = (self._violation(feature, asked, model, mode, job) for feature in asked.values())
+        at = {feature.name: feature.given(document)[0] for feature in asked.values()}
+        found = (self._violation(feature, at, model, mode, job) for feature in asked.values())
         return [violation for violation in found if violation is not None]
 
     def _violation(
-        self, feature: Feature, asked: Collection[str], model: str, mode: str, job: Mapping[str, Any]
+        self, feature: Feature, asked: Mapping[str, str], model: str, mode: str, job: Mapping[str, Any]
     ) -> Violation | None:
+        """What is wrong with a feature; `asked` are all that are asked for, with where each is."""
+        at = asked[feature.name]
         cell = self.cell(model, mode, feature.name)
         clash = next((name for name in cell.without if name in asked), None) if cell else None
         if cell and cell.has(job.get("seconds")) and clash is None:
             if cell.seconds is not None:
                 return None
             message = f"{feature.called} with {model} is not documented"
-            return Violation(feature.name, feature.field, message, "warning")
+            return Violation(feature.name, at, message, "warning")
         given = [text(job.get(name, "")) for name in feature.dimensions]
         values = {
-            "field": feature.field.rpartition("/")[2],
+            "field": at.rpartition("/")[2],
             "value": "/".join(given),
             "dimensions": "/".join(feature.dimensions.values()),
             "values": "/".join(given),
@@ -105,7 +118,7 @@ class Capabilities(Struct, frozen=True):
         message = self._message(feature, model, mode, job, clash)
         there = any(_there(cells, feature) for cells in self.matrix[model].values())
         error = feature.error if there else feature.nowhere or feature.error
-        return Violation(feature.name, feature.field, message, feature.severity, "capabilities", error, values)
+        return Violation(feature.name, at, message, feature.severity, "capabilities", error, values)
 
     def _message(self, feature: Feature, model: str, mode: str, job: Mapping[str, Any], clash: str | None) -> str:
         """What the feature needs: another partner, length, mode or model, whichever is nearest."""
@@ -152,17 +165,19 @@ def compile_capabilities(place: Place, schemas: Schemas) -> Capabilities:
 
 def _feature(name: str, place: Place, schemas: Schemas, shared: Mapping[str, Any]) -> Feature:
     node = place.node
+    fields = tuple(node.get("fields", ())) or (node["field"],)
     return Feature(
         name=name,
         kinds=frozenset(node["kinds"]),
         asked=schemas.compile(place.get("asked"), name),
-        field=node["field"],
+        field=fields[0],
         dimensions=dict(node["dimensions"]),
         called=node["called"],
         error=node.get("error"),
         nowhere=node.get("nowhere"),
         severity=node.get("severity", "refused"),
         evidence=node.get("evidence", shared),
+        fields=fields,
     )
 
 

@@ -83,7 +83,7 @@ def _pointers(row: Place) -> Iterator[Place]:
     """The pointers into a request that a rule, a feature or a restriction names."""
     compare = row.get("compare")
     spots = [raw(row, "field"), raw(compare, "sum"), raw(compare, "equals")]
-    spots += [raw(step, "path") for step in rows(raw(row, "repair"))]
+    spots += [*rows(raw(row, "fields")), *(raw(step, "path") for step in rows(raw(row, "repair")))]
     yield from (spot for spot in spots if isinstance(spot.node, str))
 
 

@@ -1,31 +1,34 @@
-"""The nearest valid payload: small JSON Patches (RFC 6902), each tried before it is offered.
+"""The nearest valid payload: moves that together leave no fault behind, found by trial, the least change first.
 
-A violation has candidates: what its rule says in YAML, what its keyword allows, or another length, mode or partner from
-the capability table. The first candidate that leaves fewer faults behind is taken, and the rest is judged again;
-a fault that was hidden by the one that is gone does not count against it.
+The first fault is given each of its moves, and what is then wrong is mended in the same way; a move that leads to where
+nothing helps is taken back. A fault that nothing mends (a picture that is too small) stays, and the others are mended
+all the same. Nothing is offered that was not judged.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from heapq import heappop, heappush
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kling_mock.core.calls import Call
+from kling_mock.core.calls import Call, images
 from kling_mock.core.documents import tokens
-from kling_mock.core.expressions import ABSENT, point, text
+from kling_mock.core.expressions import ABSENT, point
 from kling_mock.core.judging import Facts, Judgement, judge
 from kling_mock.core.model import Quote, Violation
-from kling_mock.core.reading import Reader, convert, is_absent
+from kling_mock.core.moves import Inapplicable, Patch, apply, moves
 
-MOST_STEPS = 24
+MOST_TRIES = 300
+GIVEN_UP, BROUGHT = 100.0, 1000.0  # what a fault that stays counts: more than any change; and one that a move brought
+WORDLESS = 20.0  # what it counts to lose the prompt
+GREED = (1.0, 10.0)  # what a fault that is left counts at first, and where that leads to no end
 REPAIRABLE = ("body", "rules", "capabilities")
 
-Patch = tuple[Mapping[str, Any], ...]
+Measure = Callable[[str], Mapping[str, Any]]
+Name = tuple[str, str]
 Step = tuple[Violation, Patch]
 
 
@@ -39,23 +42,28 @@ class Suggestion(Struct, frozen=True):
     after: Quote | None = None
 
 
-def apply(patch: Iterable[Mapping[str, Any]], document: Any) -> Any:
-    """A copy of the document with the operations (add, remove, replace) carried out; one that cannot be is left out."""
-    result = copy.deepcopy(document)
-    for operation in patch:
-        *parents, last = tokens(operation["path"])
-        parent = point(result, parents)
-        if isinstance(parent, list) and last.isdigit() and int(last) < len(parent):
-            if operation["op"] == "remove":
-                del parent[int(last)]
-            else:
-                parent[int(last)] = operation["value"]
-        elif isinstance(parent, dict):
-            if operation["op"] == "remove":
-                parent.pop(last, None)
-            else:
-                parent[last] = operation["value"]
-    return result
+class State(Struct, frozen=True):
+    """A payload on the way: the steps that led to it, what is said of it, what they cost, and the faults that stay."""
+
+    steps: tuple[Step, ...]
+    judgement: Judgement
+    facts: Facts
+    cost: float = 0.0
+    staying: frozenset[Name] = frozenset()
+
+    @property
+    def left(self) -> list[Violation]:
+        """The faults that are still to be mended."""
+        return [violation for violation in faults(self.judgement) if _name(violation) not in self.staying]
+
+
+class Trial(Struct):
+    """The moves tried for one fault of one state: how many are to come, and whether one has mended it."""
+
+    state: State
+    target: Violation
+    open: int
+    mended: bool = False
 
 
 def faults(judgement: Judgement) -> list[Violation]:
@@ -63,183 +71,211 @@ def faults(judgement: Judgement) -> list[Violation]:
     return [v for v in judgement.violations if v.severity != "warning" and v.stage in REPAIRABLE]
 
 
-def suggest(call: Call, facts: Facts) -> tuple[Suggestion, ...]:
-    """Repairs that, applied in order, leave no fault that has a mechanical repair, and none that could be left out."""
-    steps: list[Step] = []
-    current, judgement = call, judge(call, facts)
-    for _ in range(MOST_STEPS):
-        step = _step(current, judgement, facts)
-        if step is None:
+def suggest(call: Call, facts: Facts, measure: Measure | None = None) -> tuple[Suggestion, ...]:
+    """Repairs that, applied in order, leave no fault that has one, and none that could be left out.
+
+    `measure` tells the facts of a picture that a repair has changed.
+    """
+    pictures = Pictures(call, facts, measure)
+    start = State((), judge(call, facts), facts)
+    best = start
+    for greed in GREED:
+        best, whole = Search(pictures, faults(start.judgement), greed).best(best)
+        if whole:
             break
-        violation, patch, current, judgement = step
-        _append(steps, violation, patch)
-    left = len(faults(judgement))
-    for needless in reversed(steps[:-1]):  # what a later step mends with its own fault need not be mended before
-        others = [other for other in steps if other is not needless]
-        if len(faults(judge(_after(call, others), facts))) <= left:
-            steps = others
-    return tuple(_priced(call, steps, facts))
+    steps = _joined(list(best.steps), call.document)
+    steps = _needed(steps, pictures, len(faults(best.judgement)))
+    return tuple(_priced(_attributed(steps, faults(start.judgement)), pictures))
 
 
-def _append(steps: list[Step], violation: Violation, patch: Patch) -> None:
-    """Add a step; one that changes the very value that an earlier step has put takes the place of its patch."""
-    for number, (earlier, before) in enumerate(steps):
-        if len(patch) == len(before) == 1 and patch[0]["path"] == before[0]["path"] and patch[0]["op"] == "replace":
-            steps[number] = earlier, ({**patch[0], "op": before[0]["op"]},)
-            return
-    steps.append((violation, patch))
+class Pictures:
+    """The facts of a call's pictures after a change: those that stay the same are not measured again."""
+
+    def __init__(self, call: Call, facts: Facts, measure: Measure | None) -> None:
+        self.call, self._facts, self._measure = call, facts, measure
+        self._known: dict[str, Mapping[str, Any]] = {}
+
+    def judged(self, document: Any) -> tuple[Judgement, Facts]:
+        """The judgement of another document in the same call."""
+        facts = self._after(document)
+        return judge(replace(self.call, document=document), facts), facts
+
+    def _after(self, document: Any) -> Facts:
+        if self.call.operation is None:
+            return self._facts
+        found = {}
+        for _, at, value in images(self.call.operation, document):
+            if at in self._facts and point(self.call.document, tokens(at)) == value:
+                found[at] = self._facts[at]
+            elif self._measure is not None:
+                if value not in self._known:
+                    self._known[value] = self._measure(value)
+                found[at] = self._known[value]
+        return found
 
 
-def _after(call: Call, steps: Iterable[Step]) -> Call:
-    """The call with some steps taken."""
-    document = call.document
+class Search:
+    """One search, the least change first, or with more `greed` the fewest faults: at most `MOST_TRIES` are judged."""
+
+    def __init__(self, pictures: Pictures, first: Collection[Violation], greed: float) -> None:
+        self.pictures, self.greed = pictures, greed
+        self.first = {_name(violation) for violation in first}
+        self.queue: list[tuple[float, int, int, State, Trial | None, Patch]] = []
+        self.hopeless: set[Name] = set()
+        self.seen: set[object] = set()
+        self.number = self.tries = 0
+
+    def best(self, start: State) -> tuple[State, bool]:
+        """The state in which nothing is left to be mended; or the one with the fewest faults, and that it is not."""
+        best = start
+        self._push(start, start.cost)
+        while self.queue and self.tries < MOST_TRIES:
+            _, left, _, state, trial, patch = heappop(self.queue)
+            if trial is not None:
+                self._try(state, trial, patch)
+                continue
+            if not left:
+                return state, True
+            best = min(best, state, key=self._far)
+            self._expand(state)
+        return best, False
+
+    def _far(self, state: State) -> float:
+        """How far a state is from a good end, at most."""
+        left = (GIVEN_UP if _name(violation) in self.first else BROUGHT for violation in state.left)
+        return state.cost + sum(left)
+
+    def _push(self, state: State, cost: float, trial: Trial | None = None, patch: Patch = ()) -> None:
+        self.number += 1
+        left = len(state.left) - (trial is not None)
+        heappush(self.queue, (cost + self.greed * left, left, self.number, state, trial, patch))
+
+    def _expand(self, state: State) -> None:
+        """Line up what might mend the first fault; and to let it stay, which is dear."""
+        target = state.left[0]
+        ways = [] if _name(target) in self.hopeless else moves(state.judgement, target, state.facts)
+        trial = Trial(state, target, len(ways))
+        for cost, patch in ways:
+            self._push(replace(state, cost=state.cost + cost), state.cost + cost, trial, patch)
+        dear = GIVEN_UP if _name(target) in self.first else BROUGHT
+        staying = replace(state, cost=state.cost + dear, staying=state.staying | {_name(target)})
+        self._push(staying, staying.cost)
+
+    def _try(self, state: State, trial: Trial, patch: Patch) -> None:
+        """Judge a move; one that mends its fault leads on. A fault that no move mends is hopeless everywhere."""
+        steps = (*state.steps, (trial.target, patch))
+        trial.open -= 1
+        if (changes := _changes(steps, state.staying)) not in self.seen:
+            self.seen.add(changes)
+            self.tries += 1
+            judgement, facts = self.pictures.judged(apply(patch, state.judgement.call.document))
+            rule = trial.target.rule
+            if _count(judgement, rule) < _count(trial.state.judgement, rule):
+                trial.mended = True
+                lost = state.judgement.parameters.get("prompt") and not judgement.parameters.get("prompt")
+                after = State(steps, judgement, facts, state.cost + WORDLESS * bool(lost), state.staying)
+                self._push(after, after.cost)
+        else:
+            trial.mended = True  # for all that is known
+        if not trial.open and not trial.mended:
+            self.hopeless.add(_name(trial.target))
+
+
+def _name(violation: Violation) -> Name:
+    return violation.rule, violation.pointer
+
+
+def _count(judgement: Judgement, rule: str) -> int:
+    return sum(violation.rule == rule for violation in faults(judgement))
+
+
+def _changes(steps: Iterable[Step], staying: frozenset[Name]) -> object:
+    """What some steps come to, whatever their order: the last operation at each pointer."""
+    last = {row["path"]: (row["op"] == "remove", repr(row.get("value"))) for _, patch in steps for row in patch}
+    return frozenset(last.items()), staying
+
+
+def _joined(steps: list[Step], document: Any) -> list[Step]:
+    """The steps without what later ones undo; who undoes all of a step takes its place."""
+    joined: list[Step] = []
+    for violation, patch in steps:
+        kept, owner = [], violation
+        for earlier, operations in joined:
+            rest = tuple(row for row in operations if not any(_undoes(new["path"], row["path"]) for new in patch))
+            if rest:
+                kept.append((earlier, rest))
+            elif owner is violation:
+                owner = earlier
+        joined = [*kept, (owner, patch)]
+    try:
+        written = list(_written(joined, document))
+        return written if _after(written, document) == _after(steps, document) else steps
+    except Inapplicable:
+        return steps
+
+
+def _undoes(later: str, earlier: str) -> bool:
+    """Whether an operation leaves nothing of an earlier one; among the items of a list pointers may have moved."""
+    if any(token.isdigit() for token in tokens(later)):
+        return False
+    return earlier == later or earlier.startswith(later + "/")
+
+
+def _written(steps: Iterable[Step], document: Any) -> Iterator[Step]:
+    """The steps with each operation as the document asks for it: replace what is there, add what is not."""
+    for violation, patch in steps:
+        rows: list[Mapping[str, Any]] = []
+        for row in patch:
+            there = point(document, tokens(row["path"])) is not ABSENT
+            if row["op"] == "remove" and not there:
+                continue
+            op = row["op"] if there or row["op"] == "remove" else "add"
+            rows.append({**row, "op": "replace" if op == "add" and there else op})
+            document = apply(rows[-1:], document)
+        if rows:
+            yield violation, tuple(rows)
+
+
+def _after(steps: Iterable[Step], document: Any) -> Any:
+    """The document with some steps taken. Raises `Inapplicable`."""
     for _, patch in steps:
         document = apply(patch, document)
-    return replace(call, document=document)
+    return document
 
 
-def _priced(call: Call, steps: list[Step], facts: Facts) -> Iterator[Suggestion]:
+def _needed(steps: list[Step], pictures: Pictures, left: int) -> list[Step]:
+    """The steps without those that later ones have made needless."""
+    for needless in reversed(steps):
+        others = [other for other in steps if other is not needless]
+        try:
+            document = _after(others, pictures.call.document)
+        except Inapplicable:
+            continue
+        if len(faults(pictures.judged(document)[0])) <= left:
+            steps = others
+    return steps
+
+
+def _attributed(steps: list[Step], found: list[Violation]) -> list[Step]:
+    """The steps, each with the violation whose field it changes, if it is not another step's."""
+    taken = {_name(violation) for violation, patch in steps if violation.pointer in {row["path"] for row in patch}}
+    told: list[Step] = []
+    for violation, patch in steps:
+        paths = {row["path"] for row in patch}
+        if violation.pointer not in paths or violation not in found:
+            mine = (one for one in found if one.pointer in paths and _name(one) not in taken)
+            violation = next(mine, violation)
+            taken.add(_name(violation))
+        told.append((violation, patch))
+    return told
+
+
+def _priced(steps: list[Step], pictures: Pictures) -> Iterator[Suggestion]:
     """The steps as suggestions, each with what the payload costs before and after it."""
-    before = judge(call, facts).quote
-    for number, (violation, patch) in enumerate(steps, start=1):
-        after = judge(_after(call, steps[:number]), facts).quote
+    document = pictures.call.document
+    before = pictures.judged(document)[0].quote
+    for violation, patch in steps:
+        document = apply(patch, document)
+        after = pictures.judged(document)[0].quote
         yield Suggestion(violation.rule, violation.pointer, patch, before, after)
         before = after
-
-
-def _step(call: Call, judgement: Judgement, facts: Facts) -> tuple[Violation, Patch, Call, Judgement] | None:
-    """The first violation that a candidate mends, best of all without a new fault in its place.
-
-    What could not be judged before may come up; nothing else may.
-    """
-    before, second = faults(judgement), None
-    for violation in before:
-        for patch in candidates(judgement, violation):
-            mended = replace(call, document=apply(patch, call.document))
-            after = judge(mended, facts)
-            left = faults(after)
-            if len(left) < len(before):
-                return violation, patch, mended, after
-            if second is None and _weight(left) < _weight(before):
-                second = violation, patch, mended, after
-    return second
-
-
-def _weight(found: Iterable[Violation]) -> list[int]:
-    """How many faults there are by stage: each stage is judged of what those before it have let pass."""
-    stages = [violation.stage for violation in found]
-    return [stages.count(stage) for stage in REPAIRABLE]
-
-
-def candidates(judgement: Judgement, violation: Violation) -> Iterator[Patch]:
-    """Patches that might mend a violation, the smallest change first."""
-    provider = judgement.call.provider
-    if not violation.pointer:
-        return  # nothing but another document would mend the document itself
-    rule = provider.rules.get(violation.rule)
-    if rule is not None:
-        if rule.repair:
-            yield rule.repair
-        yield from _sums(judgement, violation.rule)
-        if isinstance(choices := violation.values.get("choices"), list):
-            value = point(judgement.call.document, tokens(violation.pointer))
-            yield from (_put(violation.pointer, choice) for choice in _nearest(value, choices))
-    elif violation.stage == "capabilities":
-        yield from _other_cells(judgement, violation)
-    else:
-        value = point(judgement.call.document, tokens(violation.pointer))
-        keyword = violation.rule.rpartition("/")[2]
-        bound = violation.values.get("bound")
-        if keyword in ("maximum", "minimum"):
-            bound = _typed(judgement, violation.pointer, bound)
-        yield from _by_keyword(keyword, bound, violation.pointer, value)
-
-
-def _sums(judgement: Judgement, rule: str) -> Iterator[Patch]:
-    """Another number where the numbers of a comparison should add up."""
-    document = judgement.scope["request"]["body"]
-    compares = (row.compare for row in judgement.call.provider.judged if row.rule.id == rule)
-    for compare in compares:
-        for at, number in compare.mended(document) if compare else ():
-            yield _set(judgement, at, number)
-
-
-def _typed(judgement: Judgement, pointer: str, value: Any) -> Any:
-    """A value in the type that the documents ask for at a pointer."""
-    reader: Reader | None = next(iter(judgement.operation.bodies.values())).reader
-    for token in tokens(pointer):
-        reader = None if reader is None else reader.items if token.isdigit() else reader.members.get(token)
-    return convert(value, reader.type) if reader and reader.type else value
-
-
-def _by_keyword(keyword: str, limit: Any, pointer: str, value: Any) -> Iterator[Patch]:
-    if keyword == "enum" and isinstance(limit, list):
-        yield from (_put(pointer, choice) for choice in _nearest(value, limit))
-    elif keyword == "type":
-        types = limit if isinstance(limit, list) else [limit]
-        read = (convert(value, name) for name in types if name not in ("null", None))
-        yield from (_put(pointer, converted) for converted in read if converted is not ABSENT)
-    elif keyword in ("maximum", "minimum"):
-        yield _put(pointer, limit)
-    elif keyword in ("maxLength", "maxItems") and isinstance(value, str | list):
-        yield _put(pointer, value[:limit])
-    if value is not ABSENT and pointer:
-        yield ({"op": "remove", "path": pointer},)
-
-
-def _put(pointer: str, value: Any) -> Patch:
-    return ({"op": "replace", "path": pointer, "value": value},)
-
-
-def _nearest(value: Any, choices: list[Any]) -> list[Any]:
-    """The choices that were probably meant: the numbers, nearest first, else the closest text."""
-    wanted = [choice for choice in choices if not is_absent(choice)]
-    number = convert(value, "number")
-    numbers = {choice: convert(choice, "number") for choice in wanted if not isinstance(choice, bool)}
-    if number is not ABSENT and numbers and ABSENT not in numbers.values():
-        same = [choice for choice in wanted if type(choice) is type(value)] or wanted
-        return sorted(same, key=lambda choice: abs(numbers[choice] - number))
-    texts = {text(choice).lower(): choice for choice in sorted(wanted, key=lambda choice: type(choice) is type(value))}
-    return [texts[name] for name in get_close_matches(text(value).lower(), list(texts), n=1, cutoff=0.5)]
-
-
-def _other_cells(judgement: Judgement, violation: Violation) -> Iterator[Patch]:
-    """Another length in the same mode, another mode, without the clashing feature, without the feature."""
-    table, job = judgement.call.provider.capabilities, judgement.parameters
-    assert table is not None
-    feature = table.features[violation.rule]
-    model, mode, seconds = str(job.get("model")), str(job.get("mode", "*")), job.get("seconds")
-    here = table.cell(model, mode, feature.name)
-    if here is not None:
-        yield from (patch for length in here.nearest(seconds) if (patch := _parameter(judgement, "seconds", length)))
-        yield from (({"op": "remove", "path": table.features[name].field},) for name in here.without)
-    elsewhere = [row for row in table.choices(feature.name, model) if row[0] not in (mode, "*")]
-    for other, cell in sorted(elsewhere, key=lambda row: not row[1].has(seconds)):
-        lengths = [] if cell.has(seconds) else cell.nearest(seconds)[:1]
-        changes = [_parameter(judgement, "mode", other), *(_parameter(judgement, "seconds", row) for row in lengths)]
-        if None not in changes:
-            yield tuple(operation for patch in changes for operation in patch or ())
-    if feature.field != judgement.operation.pointers.get("model"):
-        yield ({"op": "remove", "path": feature.field},)
-        return
-    # Without its model a request would mean the default one: it is another model that is wanted, the nearest by name.
-    cells = ((name, table.cell(name, mode, feature.name)) for name in table.matrix)
-    having = [name for name, there in cells if there and there.has(seconds)]
-    for other in get_close_matches(model, having, n=1, cutoff=0.0):
-        yield _set(judgement, feature.field, other)
-
-
-def _parameter(judgement: Judgement, name: str, value: Any) -> Patch | None:
-    """Set a parameter of the job where the body says it, in the type that the documents ask for."""
-    operation = judgement.operation
-    pointer = operation.pointers.get(name)
-    if pointer is None:
-        return None
-    return _set(judgement, pointer, value)
-
-
-def _set(judgement: Judgement, pointer: str, value: Any) -> Patch:
-    """Put a value where a pointer points, in the type that the documents ask for."""
-    written = _typed(judgement, pointer, value)
-    given = point(judgement.call.document, tokens(pointer)) is not ABSENT
-    return ({"op": "replace" if given else "add", "path": pointer, "value": written},)

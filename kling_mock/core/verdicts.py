@@ -13,9 +13,10 @@ from kling_mock.core.documents import tokens
 from kling_mock.core.expressions import point, text
 from kling_mock.core.judging import Facts, Judgement, judge
 from kling_mock.core.model import Quote, Severity, Violation
+from kling_mock.core.moves import Patch
 from kling_mock.core.provider import Provider
 from kling_mock.core.reading import is_absent
-from kling_mock.core.repairing import Patch, Suggestion, faults, suggest
+from kling_mock.core.repairing import Measure, Suggestion, faults, suggest
 
 
 class Says(Struct, frozen=True):
@@ -110,10 +111,10 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def verdict(call: Call, facts: Facts) -> Verdict:
-    """Judge a call and tell everything about it."""
+def verdict(call: Call, facts: Facts, measure: Measure | None = None) -> Verdict:
+    """Judge a call and tell everything about it; `measure` tells the facts of a picture that a repair changes."""
     judgement = judge(call, facts)
-    suggestions = suggest(call, facts) if faults(judgement) else ()
+    suggestions = suggest(call, facts, measure) if faults(judgement) else ()
     by_violation = {(row.rule, row.pointer): row.patch for row in reversed(suggestions)}
     rank = {"refused": 0, "fails": 1, "warning": 2}
     stages = call.provider.errors.order

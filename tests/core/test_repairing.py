@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from kling_mock import Verdict, judge
-from kling_mock.core.repairing import apply
+from kling_mock.core import repairing
 from kling_mock.payloads import blocking
+from tests.patching import strictly
 
 FRAME = "https://example.com/a.png"
 BODY = {"model_name": "kling-v2-6", "image": FRAME, "prompt": "waves", "mode": "pro", "duration": "5"}
@@ -101,7 +102,101 @@ def test_prices_run_through_the_steps() -> None:
     assert first.before == first.after == last.before == verdict.quote
     document: Any = {**BODY, **change}
     for row in verdict.suggestions:
-        document = apply(row.patch, document)
+        document = strictly(row.patch, document)
     mended = judge(document, "kling", "createImageToVideo")
     assert (mended.ok, last.after) == (True, mended.quote)
     assert (str(verdict.quote.amount), str(mended.quote.amount)) == ("2.7", "5.0")  # type: ignore[union-attr]
+
+
+# Several ways to mend, and dead ends among them
+
+IMAGE = {"image": FRAME, "prompt": "a"}
+VOICES = {"voice_list": [{"voice_id": "1"}]}
+DEAD_ENDS: dict[str, tuple[dict[str, Any], list[Any]]] = {
+    "a voice where the model has no sound: the voice goes": (
+        {**IMAGE, **VOICES},
+        [("remove", "/voice_list", None)],
+    ),
+    "sound on and a voice where the model has neither": (
+        {**IMAGE, **VOICES, "sound": True},
+        [("remove", "/sound", None), ("remove", "/voice_list", None)],
+    ),
+    "the brush goes, for without the last frame there would be none; the default model has no last frame alone": (
+        {"image_tail": FRAME, "static_mask": FRAME, "prompt": "a"},
+        [("remove", "/static_mask", None), ("add", "/model_name", "kling-v1-6"), ("add", "/mode", "pro")],
+    ),
+    "the model that has several shots is meant, which need a shot type": (
+        {"model_name": "kling-v9", "image": FRAME, "prompt": "x" * 2501, "multi_shot": "true"},
+        [
+            ("replace", "/model_name", "kling-v3"),
+            ("replace", "/prompt", "x" * 2500),
+            ("add", "/shot_type", "intelligence"),
+        ],
+    ),
+    "a camera that moves needs a config, which nobody can guess": (
+        {**BODY, "model_name": "kling-v1-5", "camera_control": {"type": "simple"}},
+        [("remove", "/camera_control", None)],
+    ),
+    "a last frame alone where no mode has one": (
+        {"model_name": "kling-v1", "image_tail": FRAME, "prompt": "a"},
+        [("replace", "/model_name", "kling-v1-6"), ("add", "/mode", "pro")],
+    ),
+    "a brush where there is none": (
+        {**BODY, "static_mask": FRAME},
+        [("remove", "/static_mask", None)],
+    ),
+    "both fields of a brush where there is none": (
+        {**BODY, "static_mask": FRAME, "dynamic_masks": [{"mask": FRAME, "trajectories": [{"x": 1, "y": 1}] * 2}]},
+        [("remove", "/dynamic_masks", None), ("remove", "/static_mask", None)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DEAD_ENDS)
+def test_a_repair_that_leads_nowhere_is_taken_back(case: str) -> None:
+    """Every step can be taken as RFC 6902 has it, and after the last one the judge accepts."""
+    body, wanted = DEAD_ENDS[case]
+    verdict = judge(body, "kling", "createImageToVideo")
+    assert not verdict.ok
+    found = [(row["op"], row["path"], row.get("value")) for step in verdict.suggestions for row in step.patch]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+    mended = body
+    for step in verdict.suggestions:
+        mended = strictly(step.patch, mended)
+    assert blocking(judge(mended, "kling", "createImageToVideo")) == []
+
+
+def test_a_payload_that_nothing_mends_has_no_repair() -> None:
+    """No frame can be invented; what else is wrong is mended all the same."""
+    verdict = judge({"prompt": "a", "mode": "PRO"}, "kling", "createImageToVideo")
+    assert sorted(row.rule for row in blocking(verdict)) == ["createImageToVideo/mode/enum", "first-or-last-frame"]
+    assert patches(verdict) == [("createImageToVideo/mode/enum", "/mode", [("replace", "/mode", "pro")])]
+
+
+def test_the_search_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many mistakes, the judge is asked a bounded number of times; what it found until then is offered."""
+    asked_for = 0
+    real = repairing.judge
+
+    def counted(*words: Any) -> Any:
+        nonlocal asked_for
+        asked_for += 1
+        return real(*words)
+
+    monkeypatch.setattr(repairing, "judge", counted)
+    wrong = {name: {"a": 1} for name in ("mode", "sound", "duration", "cfg_scale", "shot_type", "voice_list")}
+    shots = [{"prompt": "x" * 600, "duration": "0"}] * 9
+    body = {"prompt": 7, **wrong, "multi_shot": True, "multi_prompt": shots, "element_list": [{}] * 9}
+    verdict = judge(body, "kling", "createImageToVideo")
+    assert asked_for < 3 * repairing.MOST_TRIES
+    assert verdict.suggestions
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "meant"),
+    [("model_name", "kling-v2-5", "kling-v2-5-turbo"), ("sound", True, "on"), ("sound", False, "off")],
+)
+def test_the_longer_name_and_the_switch_are_meant(field: str, wrong: Any, meant: str) -> None:
+    """A name cut short means the one that it begins, before a closer one; true means on, whatever word that is."""
+    verdict = asked({field: wrong})
+    assert patches(verdict)[0][2] == [("replace", f"/{field}", meant)]
