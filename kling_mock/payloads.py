@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
+
+from msgspec.structs import replace
 
 from kling_mock.core.calls import Call, body_for, images
 from kling_mock.core.documents import pointer
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import judge as judge_call
-from kling_mock.core.model import Quote, Request, Upload
+from kling_mock.core.model import Quote, Request, Upload, Violation
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.core.reading import Reader, convert, parse_json
-from kling_mock.core.verdicts import Finding, Verdict, verdict
+from kling_mock.core.reading import NotJson, Reader, check_document, convert, parse_json
+from kling_mock.core.verdicts import Finding, NotJudgedYet, Verdict, verdict
 from kling_mock.loading import load_providers
 
+SYNTAX, SITUATION = "mock/body.syntax", "body.syntax"
 FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
 
@@ -71,15 +74,23 @@ class Judge:
     ) -> Verdict:
         """Judge a body: a JSON document, or its text or bytes. Provider and operation are guessed from its shape.
 
-        `files` are the file parts of a form, by field. Raises `CannotJudge` when there is nothing to judge by,
-        `NotJson` (a ValueError) for a text that is no JSON.
+        `files` are the file parts of a form, by field. What is no JSON is refused as the mock does it. Raises
+        `CannotJudge` when there is nothing to judge by, `NotJson` (a ValueError) where that is for want of any JSON.
         """
-        document = (
-            parse_json(body.encode() if isinstance(body, str) else body) if isinstance(body, str | bytes) else body
-        )
-        found, chosen = self.target(document, provider, operation, files or {})
-        call = _call(found, chosen, document, headers or {}, query or {}, files or {})
-        return verdict(call, measured(call), _measure)
+        document, problem = _document(body)
+        try:
+            found, chosen, other = self._target(document, provider, operation, files or {})
+        except CannotJudge:
+            if problem is not None and document is ABSENT:
+                raise problem from None
+            raise
+        call = _call(found, chosen, ABSENT if problem else document, headers or {}, query or {}, files or {})
+        if problem is not None:
+            call = replace(
+                call, violations=(Violation(SYNTAX, "", f"the body is no JSON: {problem}", situation=SITUATION),)
+            )
+        told = verdict(call, measured(call), _measure)
+        return told if other is None else replace(told, not_judged=(*told.not_judged, other))
 
     def require(self, body: Any, provider: str | None = None, operation: str | None = None, **words: Any) -> Verdict:
         """The verdict of a payload that would be accepted; raises `InvalidPayload` for any other."""
@@ -100,6 +111,12 @@ class Judge:
         Only a key can say what a payload is for: without a single known one it is a `CannotJudge` that lists the
         candidates, unless they are one operation of several providers, where the default provider wins as in any draw.
         """
+        return self._target(document, provider, operation, files)[:2]
+
+    def _target(
+        self, document: Any, provider: str | None, operation: str | None, files: Mapping[str, bytes]
+    ) -> tuple[Provider, Operation, NotJudgedYet | None]:
+        """The provider and operation meant, and what is to be said of a guess that another is as good as."""
         if provider is not None and provider not in self.providers:
             raise CannotJudge(f"there is no provider {provider!r}{closest(provider, self.providers)}")
         named = [self.providers[provider]] if provider else list(self.providers.values())
@@ -110,10 +127,10 @@ class Judge:
             if not rows:
                 raise CannotJudge(f"no operation {operation!r} creates a task{closest(operation, known)}")
         if len(rows) == 1:
-            return rows[0]
+            return *rows[0], None
         if not any(_known(op, document, files) for _, op in rows):
-            return _unguessed(rows, document)
-        return min(rows, key=lambda row: _misfit(row[0], row[1], document, files))
+            return *_unguessed(rows, document), None
+        return _guessed(rows, document, files)
 
 
 def _known(operation: Operation, document: Any, files: Mapping[str, bytes]) -> int:
@@ -139,11 +156,63 @@ def _unguessed(rows: list[tuple[Provider, Operation]], document: Any) -> tuple[P
     raise CannotJudge(f"{why}, so nothing says what it is for; name {wanted}")
 
 
-def _misfit(provider: Provider, operation: Operation, document: Any, files: Mapping[str, bytes]) -> tuple[Any, ...]:
-    """How badly a payload fits an operation: by unknown keys, then the default provider's, then by refusals."""
-    strange = len(document) + len(files) - _known(operation, document, files)
-    judged = judge_call(_call(provider, operation, document, {}, {}, files), {})
-    return strange, not provider.default, len(judged.refused)
+class Fit(NamedTuple):
+    """How badly a payload fits an operation, the better one first."""
+
+    foreign: int  # keys that no operation of the provider knows
+    other: bool  # than the default provider
+    misfits: int  # keys that the operation does not know, and refusals
+    refusals: int
+
+
+def _guessed(
+    rows: list[tuple[Provider, Operation]], document: Any, files: Mapping[str, bytes]
+) -> tuple[Provider, Operation, NotJudgedYet | None]:
+    """What a payload fits best: by the provider that knows its keys, then by unknown keys and refusals together."""
+    fits = [(_fit(provider, operation, document, files), number) for number, (provider, operation) in enumerate(rows)]
+    (best, number), *others = sorted(fits)
+    provider, operation = rows[number]
+    for fit, another in others:
+        second = rows[another][1]
+        seen = {way[0] for way in operation.images.values()} - {way[0] for way in second.images.values()}
+        near = fit.misfits <= best.misfits + 1 and not fit.refusals and (best.misfits > 0 or another < number)
+        if rows[another][0] is provider and near and not any(document.get(name) for name in seen):
+            why = f"guessed from the keys; {second.id} takes this payload too: name the one that is meant"
+            return provider, operation, NotJudgedYet("operation", why)
+    return provider, operation, None
+
+
+def _fit(provider: Provider, operation: Operation, document: Any, files: Mapping[str, bytes]) -> Fit:
+    mine = [op for op in provider.operations.values() if op.role == "create"]
+    keys = [*document, *files]
+    foreign = sum(not any(_known(op, {key: None}, {}) for op in mine) for key in keys)
+    strange = len(keys) - _known(operation, document, files)
+    sound = _sound(document)
+    refusals = len(judge_call(_call(provider, operation, document, {}, {}, files), {}).refused) if sound else 0
+    return Fit(foreign, not provider.default, strange + refusals, refusals)
+
+
+def _sound(document: Any) -> bool:
+    """Whether a document can be judged at all."""
+    try:
+        check_document(document)
+    except NotJson:
+        return False
+    return True
+
+
+def _document(body: Any) -> tuple[Any, NotJson | None]:
+    """The document in a body, and why it is none that a provider would read."""
+    if not isinstance(body, str | bytes):
+        try:
+            check_document(body)
+        except NotJson as error:
+            return body, error
+        return body, None
+    try:
+        return parse_json(body.encode(errors="surrogatepass") if isinstance(body, str) else body), None
+    except NotJson as error:
+        return ABSENT, error
 
 
 def _call(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from kling_mock.core.documents import tokens
 from kling_mock.core.model import Quote
 from kling_mock.core.moves import Patch
+from kling_mock.core.repairing import Suggestion
 from kling_mock.core.schemas import show
 from kling_mock.core.verdicts import Finding, Says, Verdict, amount
 from kling_mock.payloads import blocking
@@ -183,14 +184,25 @@ def _finding(verdict: Verdict, finding: Finding, width: int, paint: Paint) -> It
         yield f"  {'':{width}}   {plain(line)}"
 
 
+def repairs(verdict: Verdict, finding: Finding) -> Sequence[Suggestion]:
+    """The repairs told with a finding: its own, and after it those of what is only found once that is mended."""
+    names = {(row.rule, row.pointer) for row in verdict.violations}
+    told: dict[tuple[str, str], list[Suggestion]] = {}
+    owner = next((name for row in verdict.suggestions if (name := (row.rule, row.pointer)) in names), ("", ""))
+    for row in verdict.suggestions:
+        owner = (row.rule, row.pointer) if (row.rule, row.pointer) in names else owner
+        told.setdefault(owner, []).append(row)
+    return told.get((finding.rule, finding.pointer), [])
+
+
 def details(verdict: Verdict, finding: Finding) -> Iterator[str]:
     """What stands below a violation: the provider's words, the nearest valid payload, and the evidence."""
     if finding.provider_says is not None and finding.provider_says.message is not None:
         yield f"the provider would say: {finding.provider_says.message}"
     if finding.reason is not None:
         yield f"the task would fail: {finding.reason}"
-    row = next((row for row in verdict.suggestions if (row.rule, row.pointer) == (finding.rule, finding.pointer)), None)
-    if row is not None:
-        yield f"nearest valid: {patch_in_words(row.patch)}{change_in_words(row.before, row.after)}"
+    for number, row in enumerate(repairs(verdict, finding)):
+        word = "then" if number else "nearest valid"
+        yield f"{word}: {patch_in_words(row.patch)}{change_in_words(row.before, row.after)}"
     if finding.evidence is not None:
         yield evidence_in_words(finding.evidence)

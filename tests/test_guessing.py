@@ -74,3 +74,43 @@ def test_a_forms_numbers_are_texts_on_the_way() -> None:
         {**values, "cfg": "much"}, "302ai", "m2v21ImageToVideo", headers={"Content-Type": "multipart/form-data"}
     )
     assert [(row.pointer, row.severity) for row in off.violations] == [("/cfg", "refused")]
+
+
+WITH_RATIO = {"image": "https://example.com/a.png", "prompt": "x", "aspect_ratio": "16:9"}
+
+
+def test_a_key_of_a_sister_operation_does_not_outweigh_a_refusal() -> None:
+    """Clients send aspect_ratio to image2video; the model says that no still is meant."""
+    verdict = judge({"model_name": "kling-v1-6", **WITH_RATIO})
+    assert (verdict.ok, verdict.provider, verdict.operation) == (True, "kling", SHARED)
+    assert [row.rule for row in verdict.violations] == [f"{SHARED}/aspect_ratio/unknown"]
+
+
+def test_a_key_of_a_sister_operation_is_no_sign_of_another_provider() -> None:
+    """The default provider knows the key, if not in this operation."""
+    assert judge(WITH_RATIO, None, SHARED).provider == "kling"
+
+
+@pytest.mark.parametrize(
+    ("body", "guessed", "other"),
+    [
+        (
+            {"model_name": "kling-v2-1", "prompt": "x", "mode": "std", "duration": "5"},
+            "createTextToVideo",
+            "createImage",
+        ),
+        (WITH_RATIO, "createImage", SHARED),
+    ],
+)
+def test_the_runner_up_is_named(body: dict[str, Any], guessed: str, other: str) -> None:
+    """Where a sister operation would take the payload too, and what was guessed is refused or a lesser one."""
+    verdict = judge(body)
+    assert verdict.operation == guessed
+    told = [row.why for row in verdict.not_judged if row.rule == "operation"]
+    assert told == [f"guessed from the keys; {other} takes this payload too: name the one that is meant"]
+    assert not [row for row in judge(body, "kling", guessed).not_judged if row.rule == "operation"]
+
+
+def test_what_was_not_guessed_or_is_plain_has_no_runner_up() -> None:
+    """A frame and a prompt are a video from an image, the provider's first operation."""
+    assert [row.rule for row in judge({"image": "https://example.com/a.png", "prompt": "x"}).not_judged] == ["/image"]

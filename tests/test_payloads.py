@@ -361,6 +361,63 @@ def test_an_object_with_a_known_key_is_guessed_as_something(body: dict[str, Any]
     assert provider.operations[operation.id].role == "create"
 
 
+def nested(levels: int) -> Any:
+    """A list in a list in a list."""
+    found: Any = 1
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
+NO_JSON: Mapping[str, Any] = {
+    "half a surrogate pair": {"image": FRAME, "prompt": "\ud83d"},
+    "half a surrogate pair as a key": {"image": FRAME, "\ud83d": 1},
+    "65 levels": {"image": FRAME, "prompt": nested(64)},
+    "3000 levels": {"image": FRAME, "prompt": nested(3000)},
+    "no number": {"image": FRAME, "cfg_scale": float("nan")},
+    "a number of 65 digits": {"image": FRAME, "cfg_scale": 10**64},
+}
+
+
+@pytest.mark.parametrize("case", NO_JSON)
+@pytest.mark.parametrize("operation", [None, "createImageToVideo"])
+def test_a_document_that_the_mock_would_not_read_is_refused(case: str, operation: str | None) -> None:
+    """As its text is: by the syntax of the body, first of all and alone; nothing is raised."""
+    body = NO_JSON[case]
+    verdict = judge(body, "kling", operation)
+    assert (verdict.ok, verdict.operation) == (False, "createImageToVideo")
+    assert [(row.rule, row.pointer) for row in verdict.violations] == [("mock/body.syntax", "")]
+    assert json.dumps(verdict.as_json())
+    if "levels" not in case or "65" in case:
+        assert judge(json.dumps(body), "kling", "createImageToVideo").violations == verdict.violations
+
+
+def test_64_levels_are_judged() -> None:
+    """The last depth that is read, in an object as in a text."""
+    body = {"image": FRAME, "prompt": nested(62)}
+    verdict = judge(body, "kling", "createImageToVideo")
+    assert [row.rule for row in blocking(verdict)] == ["createImageToVideo/prompt/type"]
+    assert judge(json.dumps(body), "kling", "createImageToVideo") == verdict
+
+
+def test_a_text_that_is_no_json_is_refused_where_the_operation_is_known() -> None:
+    """With nothing to guess by, the syntax is what is raised."""
+    verdict = judge("{", "kling", "createImageToVideo")
+    assert [(row.rule, row.provider_says.status) for row in blocking(verdict) if row.provider_says] == [
+        ("mock/body.syntax", 400)
+    ]
+    with pytest.raises(ValueError, match="Expecting property name"):
+        judge("{")
+
+
+def test_off_the_documented_type_has_its_evidence() -> None:
+    """A warning of the schema comes from the same documents as its refusals; an unknown key comes from none."""
+    verdict = judge({**START_END, "mode": "pro", "duration": 5, "hat": 1}, "kling", "createImageToVideo")
+    known = {row.rule: row.evidence for row in verdict.violations}
+    assert known["createImageToVideo/duration/type"] is not None
+    assert known["createImageToVideo/hat/unknown"] is None
+
+
 # A judge of one's own
 
 

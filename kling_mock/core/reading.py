@@ -19,6 +19,7 @@ from kling_mock.core.documents import Place
 from kling_mock.core.expressions import ABSENT, text
 
 DEPTH = 64
+BOUND = 10**64
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 NUMBER = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,2})?")
@@ -81,6 +82,32 @@ def _check_unicode(value: Any) -> None:
                 item.encode()
             except UnicodeEncodeError:
                 raise NotJson("a string holds half of a surrogate pair") from None
+
+
+def check_document(value: Any) -> None:
+    """Ask of a document what `parse_json` asks of its text. Raises `NotJson`."""
+    level = [value] if isinstance(value, dict | list) else []
+    if not level:
+        _check_value(value)
+    for _ in range(DEPTH):
+        for item in level:
+            for inner in [*item, *item.values()] if isinstance(item, dict) else item:
+                _check_value(inner)
+        level = [inner for item in level for inner in _containers(item)]
+        if not level:
+            return
+    raise NotJson(f"nested deeper than {DEPTH} levels")
+
+
+def _check_value(value: Any) -> None:
+    if isinstance(value, str):
+        if not value.isascii():
+            _check_unicode(value)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise NotJson(f"{json.dumps(value)} is no JSON number")
+    elif isinstance(value, int) and not -BOUND < value < BOUND:
+        raise NotJson("a number is too long")
 
 
 def parse_json(body: bytes) -> Any:

@@ -160,7 +160,8 @@ def evidence(provider: Provider, violation: Violation) -> Mapping[str, Any] | No
         return rule.evidence
     if provider.capabilities and (feature := provider.capabilities.features.get(violation.rule)):
         return feature.evidence
-    return provider.keyword_evidence if violation.stage in ("body", "parameters") else None
+    schemas = violation.stage in ("body", "parameters") or (not violation.stage and "bound" in violation.values)
+    return provider.keyword_evidence if schemas else None
 
 
 def _not_judged(judgement: Judgement, facts: Facts) -> Iterator[NotJudgedYet]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
 from kling_mock import Verdict, judge
 from kling_mock.core import repairing
+from kling_mock.loading import bundled
 from kling_mock.payloads import blocking
+from kling_mock.report_formats import FORMATS
+from kling_mock.reports import Item, text_report
 from tests.patching import strictly
 
 FRAME = "https://example.com/a.png"
@@ -200,3 +204,42 @@ def test_the_longer_name_and_the_switch_are_meant(field: str, wrong: Any, meant:
     """A name cut short means the one that it begins, before a closer one; true means on, whatever word that is."""
     verdict = asked({field: wrong})
     assert patches(verdict)[0][2] == [("replace", f"/{field}", meant)]
+
+
+def test_a_step_that_no_violation_shows_yet_is_told_too() -> None:
+    """Sound comes first, and only then is its mode looked at: every format says both."""
+    change = {"prompt": "<<<voice_1>>> a", "voice_list": [{"voice_id": "1"}], "mode": "std"}
+    verdict = asked(change)
+    first, second = verdict.suggestions
+    assert first.rule == "voice-needs-sound"
+    assert not [row for row in verdict.violations if (row.rule, row.pointer) == (second.rule, second.pointer)]
+    items = [Item("a.json", verdict)]
+    for told in (text_report(items, False), *(FORMATS[name](items, False) for name in ("github", "junit", "sarif"))):
+        plain = told.replace("&quot;", '"').replace('\\"', '"')
+        assert 'set sound to "on"' in plain
+        assert 'then: set mode to "pro"' in plain
+
+
+def test_a_prefix_goes_and_no_report_shows_the_picture() -> None:
+    """The vendor's "Important": raw base64 only. The patch has the text, the words its length."""
+    raw = base64.b64encode((bundled("fixtures") / "media" / "square-300x300.png").read_bytes()).decode()
+    verdict = asked({"image": f"data:image/png;base64,{raw}"})
+    assert patches(verdict) == [("image-is-readable", "/image", [("replace", "/image", raw)])]
+    assert asked({"image": raw}).ok
+    told = text_report([Item("a.json", verdict)], False)
+    assert f"nearest valid: set image to <{len(raw)} characters>" in told
+    assert raw[:40] not in told
+
+
+def test_a_prefix_stays_where_what_is_behind_it_is_no_better() -> None:
+    """A picture that is too small is not mended by another way of sending it."""
+    small = base64.b64encode((bundled("fixtures") / "media" / "just-too-small-299x300.png").read_bytes()).decode()
+    for text in (small, "nonsense"):
+        assert asked({"image": f"data:image/png;base64,{text}"}).suggestions == ()
+
+
+def test_a_brush_is_shown_where_it_is() -> None:
+    """The field that was sent, not the one that the feature is named after."""
+    [finding] = blocking(asked({"static_mask": FRAME}))
+    assert (finding.rule, finding.pointer) == ("motion_brush", "/static_mask")
+    assert finding.suggestion == ({"op": "remove", "path": "/static_mask"},)
