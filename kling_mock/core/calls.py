@@ -112,20 +112,27 @@ def body_for(operation: Operation, content_type: str) -> Body | None:
     return operation.bodies.get(media_type)
 
 
-def fingerprint(call: Call, document: Any, alias: object = None) -> str:
+def fingerprint(call: Call, document: Any) -> str:
     """A digest of what a create asks for: equal for two requests for the same job.
 
     The caller's own id and the address to call back do not count: a client that retries may change them.
     """
     assert call.operation is not None
-    if isinstance(document, dict):
-        own = {value for value in (alias,) if isinstance(value, str)}
-        document = {key: value for key, value in document.items() if not (isinstance(value, str) and value in own)}
+    for path in call.operation.incidental:
+        document = _without(document, path)
     digest = blake2b(call.operation.id.encode(), digest_size=16)
     digest.update(repr(_sorted(document)).encode("utf-8", "surrogatepass"))
     for name in sorted(call.uploads):
         digest.update(call.uploads[name].content)
     return digest.hexdigest()
+
+
+def _without(document: Any, path: tuple[str, ...]) -> Any:
+    """A document without what stands at a path of keys."""
+    if not isinstance(document, dict) or path[0] not in document:
+        return document
+    rest = {} if len(path) == 1 else {path[0]: _without(document[path[0]], path[1:])}
+    return {key: value for key, value in document.items() if key != path[0]} | rest
 
 
 def _sorted(value: Any) -> Any:

@@ -15,7 +15,7 @@ from kling_mock.core import entropy as ids
 from kling_mock.core.calls import lightened
 from kling_mock.core.courses import failing, ledger, moved, told
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.judging import Judgement, alias_of, counter_of
+from kling_mock.core.judging import Judgement, alias_of, counter_of, standing
 from kling_mock.core.lifecycle import Latency, observe, timeline
 from kling_mock.core.model import (
     Append,
@@ -65,21 +65,31 @@ class _Step:
         request = {**judgement.scope["request"], "id": ids.draw(self.provider.request_ids, entropy, "request")}
         self.scope: dict[str, Any] = {**judgement.scope, "request": request, "now": found.now}
         self.saw: list[Sight] = []
-        self.scenario, self.reference = self._scenario()
+        self.scenario, self.reference, self.counter = self._scenario()
         self.chosen = self._answer()
 
-    def _scenario(self) -> tuple[Scenario | None, str | None]:
-        """What rules this call: a user's rule, the task that is asked for, what the request or the account asks for.
+    def _scenario(self) -> tuple[Scenario | None, str | None, str]:
+        """What rules this call, its reference and the name under which the call is counted.
 
-        A call that is refused anyway has none.
+        First what the request asks for, then a user's rule, the task's own, the account's. A call about a task is ruled
+        by the first of them that says something of such calls. A call that is refused anyway has none.
         """
         call = self.judgement.call
         if call.operation is None or self.judgement.refused:
-            return None, None
-        task, standing = self.task(), call.account.scenario if call.account else None
-        names = (self._picked(), task.scenario) if task else (self.judgement.scenario, self._picked(), standing)
-        reference = next((name for name in names if name), None)
-        return self.provider.scenarios.recall(reference), reference
+            return None, None, ""
+        task, own = self.task(), call.account.scenario if call.account else None
+        asked, picked = self.judgement.scenario, self._picked()
+        told = [
+            (asked, asked),
+            (picked, picked),
+            (task.scenario if task else None, None),
+            (own, standing(self.judgement)),
+        ]
+        for reference, counted in told:
+            scenario = self.provider.scenarios.recall(reference)
+            if scenario and (task is None or scenario.counts(call.operation.role)):
+                return scenario, reference, counter_of(self.judgement, counted)
+        return None, None, ""
 
     def _picked(self) -> str | None:
         """The scenario of the first of the user's rules whose turn it is."""
@@ -101,14 +111,14 @@ class _Step:
         """What the scenario does to this call."""
         if self.scenario is None:
             return None
-        counter = next((self.found.counters.get(name) for name in counter_of(self.judgement)), None)
-        return self.scenario.answer(self.judgement.operation.role, counter or Counter(), self.now)
+        counter = self.found.counters.get(self.counter, Counter())
+        return self.scenario.answer(self.judgement.operation.role, counter, self.now)
 
     def counted(self) -> tuple[Effect, ...]:
         """Count the call, where a scenario's answers or a user's rules depend on how often it was made."""
         names = [pick.counter for pick in self.judgement.call.picks]
         if self.scenario and self.scenario.counts(self.judgement.operation.role):
-            names += counter_of(self.judgement)
+            names.append(self.counter)
         return tuple(Count(self.found.owner, name, self.now) for name in names)
 
     def instead(self, reply: Reply | None, answer: Answer) -> Reply:

@@ -83,7 +83,7 @@ def judge(call: Call, facts: Facts) -> Judgement:
         price = quote(words.prices, job, _count(words, scope))
         if all(violation.severity != "refused" for violation in violations):
             result = _result(words, job, scope, facts)
-    mark = fingerprint(call, scope["request"]["body"], alias) if call.operation.role == "create" else ""
+    mark = fingerprint(call, scope["request"]["body"]) if call.operation.role == "create" else ""
     return Judgement(
         call=call,
         scope=scope,
@@ -225,13 +225,14 @@ def _result(words: ResultWords, job: Mapping[str, Any], scope: Scope, facts: Fac
     slots = convert(words.slots(scope), "integer")
     aspect = _aspect(words.sizes, job.get("aspect"), facts)
     width, height = words.sizes[aspect]
+    seconds = job.get("seconds")
     return Result(
         of=words.of,
         count=_count(words, scope),
         width=width,
         height=height,
         aspect=aspect,
-        duration=int(job.get("seconds", 0) * 1000),
+        duration=int(seconds * 1000) + words.longer_ms if seconds else 0,
         expires_ms=words.expires_ms,
         pack=words.pack,
         slots=slots if isinstance(slots, int) else 1,
@@ -257,7 +258,7 @@ def _aspect(sizes: Mapping[str, tuple[int, int]], wanted: Any, facts: Facts) -> 
 def reads(judgement: Judgement) -> Reads:
     """What the decision will need from the store."""
     call, operation = judgement.call, judgement.call.operation
-    counters = (*(pick.counter for pick in call.picks), *counter_of(judgement))
+    counters = (*(pick.counter for pick in call.picks), *counters_of(judgement))
     if operation is None or judgement.refused:
         return Reads(counters=counters)
     scope = judgement.scope
@@ -273,12 +274,30 @@ def reads(judgement: Judgement) -> Reads:
     return Reads(balances=True, counters=counters)
 
 
-def counter_of(judgement: Judgement) -> tuple[str, ...]:
-    """The name under which this call is counted: by payload for a create, by task for what asks for one."""
-    operation = judgement.call.operation
-    if operation is None:
+def counters_of(judgement: Judgement) -> tuple[str, ...]:
+    """Every name under which this call may be counted: which scenario rules it is only known once its task is found."""
+    call = judgement.call
+    if call.operation is None:
         return ()
+    asked = (judgement.scenario, *(pick.scenario for pick in call.picks), standing(judgement))
+    return tuple(dict.fromkeys(counter_of(judgement, reference) for reference in (None, *filter(None, asked))))
+
+
+def counter_of(judgement: Judgement, reference: str | None) -> str:
+    """The name under which a call is counted: by payload for a create, by task for what asks for one, by scenario.
+
+    `reference` is None for a task's own scenario.
+    """
+    operation = judgement.operation
     if operation.role == "create":
-        return (f"create/{judgement.fingerprint}",)
-    find = operation.task.find if operation.task else None
-    return (f"{operation.role}/{find(judgement.scope) if find else ''}",)
+        what = judgement.fingerprint
+    else:
+        find = operation.task.find if operation.task else None
+        what = str(find(judgement.scope)) if find else ""
+    return f"{operation.role}/{what}/{reference or ''}"
+
+
+def standing(judgement: Judgement) -> str | None:
+    """The account's own scenario; one that it is given anew is told from the one before, and counts anew."""
+    account = judgement.call.account
+    return f"{account.scenario}#{account.chosen}" if account and account.scenario else None

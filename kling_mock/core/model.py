@@ -248,7 +248,7 @@ class Secret(Struct, frozen=True):
 class Account(Struct, frozen=True):
     """A namespace at one provider: its credentials, packs, slots, default scenario and variant, and webhook secrets.
 
-    The newest secret comes first.
+    The newest secret comes first; `chosen` is how often the scenario was changed.
     """
 
     id: str
@@ -260,6 +260,7 @@ class Account(Struct, frozen=True):
     scenario: str | None = None
     variant: str | None = None
     secrets: tuple[Secret, ...] = ()
+    chosen: int = 0
 
 
 # What a decision may ask of the store: the closed sets of reads and effects.

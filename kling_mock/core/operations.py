@@ -68,6 +68,7 @@ def compile_operation(
         page=_page(place.get("x-mock-page")) if "x-mock-page" in place.node else None,
         packs=_packs(place.get("x-mock-packs")) if "x-mock-packs" in place.node else None,
         callbacks=compile_callbacks(place.get("callbacks"), variants),
+        incidental=_incidental(item, place),
     )
 
 
@@ -163,6 +164,16 @@ def _pointers(item: Place, place: Place) -> dict[str, str]:
     return {name: match[1] for name, match in written if match}
 
 
+def _incidental(item: Place, place: Place) -> tuple[tuple[str, ...], ...]:
+    """Where the body has the caller's own id and the address to call back."""
+    written = [place.get("x-mock-task").get("alias").node, _pointers(item, place).get("callback")]
+    found = [match[1] for text in written[:1] if isinstance(text, str) and (match := BODY_POINTER.fullmatch(text))]
+    found += [str(pointer) for pointer in written[1:] if pointer]
+    for _, callback in place.get("callbacks").items():
+        found += [match[1] for text, _ in callback.items() if (match := BODY_POINTER.fullmatch(text))]
+    return tuple(dict.fromkeys(tuple(tokens(pointer)) for pointer in found))
+
+
 def _images(item: Place, place: Place) -> dict[str, tuple[str, ...]]:
     found = {}
     for spot in (item, place):
@@ -213,6 +224,7 @@ def _result(place: Place, job: Mapping[str, Expression]) -> ResultWords:
         aspect=job.get("aspect", absent),
         slots=_expression(place.get("slots", 1)),
         id=_pattern(place.get("id", "{uuid}")),
+        longer_ms=milliseconds(node.get("longer", "0s")),
         expires_ms=milliseconds(node["expires"]) if "expires" in node else None,
         pack=node.get("pack"),
         prices=_prices(place.get("price", []), job),

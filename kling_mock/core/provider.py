@@ -99,6 +99,7 @@ class ResultWords:
     aspect: Expression
     slots: Expression
     id: str
+    longer_ms: int
     expires_ms: int | None
     pack: str | None
     prices: tuple[Prices, ...]
@@ -134,7 +135,10 @@ class PacksWords:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of the OpenAPI document."""
+    """One operation of the OpenAPI document.
+
+    `incidental` are the paths into the body of what two requests for the same job may differ in.
+    """
 
     id: str
     method: str
@@ -153,6 +157,7 @@ class Operation:
     page: PageWords | None = None
     packs: PacksWords | None = None
     callbacks: tuple[CallbackWords, ...] = ()
+    incidental: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

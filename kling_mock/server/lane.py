@@ -148,9 +148,14 @@ class Lane:
             taken.append(message)
 
         await self._flask(scope, _replayed(b"", receive), take)  # type: ignore[arg-type]
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in taken[0]["headers"]}
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in taken[0]["headers"]}
         body = b"".join(message.get("body", b"") for message in taken[1:])
-        return Wire(taken[0]["status"], headers | dict(spoilt.headers), body, spoilt.delivery)
+        return Wire(
+            taken[0]["status"],
+            headers | {name.lower(): value for name, value in spoilt.headers.items()},
+            body,
+            spoilt.delivery,
+        )
 
     async def _deliver(self, wire: Wire, scope: Any, receive: Receive, send: Send) -> None:
         if not await self._sent(wire, scope, receive, send) and wire.tells:

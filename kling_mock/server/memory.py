@@ -62,6 +62,7 @@ class MemoryStore:
     def _clear(self) -> None:
         self._tasks: OrderedDict[TaskKey, Task] = OrderedDict()
         self._aliases: dict[tuple[str, str], TaskKey] = {}
+        self._own: dict[str, deque[TaskKey]] = defaultdict(deque)
         self._pages: dict[tuple[str, str], _PageIndex] = defaultdict(_PageIndex)
         self._ledgers: dict[str, Ledger] = defaultdict(lambda: Ledger(self._kept.entries))
         self._counters: dict[tuple[str, str], Counter] = {}
@@ -76,7 +77,7 @@ class MemoryStore:
     ) -> Decision:
         """See `Store.decide`: here the lock is the transaction."""
         with self._lock:
-            counted = account.id if account else claimed
+            counted = account.id if account else claimed and (self._holder(provider, reads) or claimed)
             ordinal = 0 if counted is None else self._ordinals[counted] + 1
             decision = step(self._fetch(reads, provider, account, counted or "", wall, ordinal))
             # A step that raised leaves nothing behind, not even a number.
@@ -118,6 +119,11 @@ class MemoryStore:
             counters={name: self._counters.get((clock, name), Counter()) for name in reads.counters},
         )
 
+    def _holder(self, provider: str, reads: Reads) -> str | None:
+        """The account of the task that a call without one asks for."""
+        found = (self._visible(provider, id_, None) for id_ in reads.tasks)
+        return next((task.account for task in found if task), None)
+
     def _now(self, account: str, wall: int) -> int:
         return virtual(self._lines.get(None, IDENTITY), self._lines.get(account, IDENTITY), wall)
 
@@ -158,6 +164,7 @@ class MemoryStore:
         key = (provider, task.id)
         if key not in self._tasks:
             self._pages[task.account, task.kind].add(key)
+            self._own[task.account].append(key)
             if task.alias:
                 self._aliases[task.account, task.alias] = key
         self._tasks[key] = task
@@ -165,15 +172,20 @@ class MemoryStore:
 
     def _forget(self, newest: Task) -> None:
         """Forget the oldest tasks beyond what is kept. Their lines and webhooks go on by themselves."""
-        while self._tasks:
-            key, oldest = next(iter(self._tasks.items()))
-            aged = self._kept.age_ms is not None and oldest.created < newest.created - self._kept.age_ms
-            if len(self._tasks) <= self._kept.tasks and not aged:
-                return
-            del self._tasks[key]
-            self._pages[oldest.account, oldest.kind].forget(key)
-            if oldest.alias and self._aliases.get((oldest.account, oldest.alias)) == key:
-                del self._aliases[oldest.account, oldest.alias]
+        while len(self._tasks) > self._kept.tasks:
+            self._drop(next(iter(self._tasks)))
+        if self._kept.age_ms is not None:
+            mine, since = self._own[newest.account], newest.created - self._kept.age_ms
+            while mine and self._tasks[mine[0]].created < since:
+                self._drop(mine[0])
+
+    def _drop(self, key: TaskKey) -> None:
+        """Forget a task that is the oldest of its account."""
+        task = self._tasks.pop(key)
+        self._own[task.account].popleft()
+        self._pages[task.account, task.kind].forget(key)
+        if task.alias and self._aliases.get((task.account, task.alias)) == key:
+            del self._aliases[task.account, task.alias]
 
     # Reading
 
@@ -300,6 +312,7 @@ class MemoryStore:
             self._aliases = {alias: key for alias, key in self._aliases.items() if alias[0] != account}
             self._pages = defaultdict(_PageIndex, {k: v for k, v in self._pages.items() if k[0] != account})
             self._counters = {name: row for name, row in self._counters.items() if name[0] != account}
+            self._own.pop(account, None)
             self._ledgers.pop(account, None)
             self._ordinals.pop(account, None)
             kept = [row for row in self._journal if row.account != account]

@@ -197,12 +197,13 @@ class Mock:
         media = self._base(call.request) + MEDIA
 
         def step(found: Found) -> Decision:
-            decision = decide(judgement, found, ids.seed(self.options.seed, account, found.ordinal), media)
+            decision = decide(judgement, found, ids.seed(self.options.seed, found.owner, found.ordinal), media)
             wrong = (*judgement.violations, *decision.violations, *self._unreachable(judgement, decision))
             violations = ranked(call.provider, wrong)
             notes = self._notes(call, decision, violations)
             reply = replace(decision.reply, headers={**decision.reply.headers, **notes})
-            named = account if call.account or caller.claimed else None
+            known = call.account is not None or caller.claimed is not None or bool(found.tasks)
+            named = found.owner if known else None
             record = Record(_exchange(judgement, found, decision, named, request, reply, violations))
             return replace(decision, reply=reply, effects=(*decision.effects, record), violations=violations)
 

@@ -77,6 +77,7 @@ SCANS = {
     for table in ("tasks", "exchanges")
 }
 LAST = {table: f"SELECT max(seq) FROM {table}" for table in SCANS}  # noqa: S608
+AGED = "DELETE FROM tasks WHERE account = ? AND created < ?"
 MINE = ("tasks", "exchanges", "webhooks", "counters", "ledgers", "dated", "past")
 FORGET = {table: f"DELETE FROM {table}" for table in MINE}  # noqa: S608
 
@@ -94,8 +95,8 @@ class SqliteStore:
         self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: int, step: Step
     ) -> Decision:
         """See `Store.decide`."""
-        counted = account.id if account else claimed
         with self._file.writing() as db:
+            counted = account.id if account else claimed and (_holder(db, provider, reads) or claimed)
             ordinal = 0 if counted is None else bumped(db, "ordinal", counted)
             found = self._found(db, reads, provider, account, counted or "", wall, ordinal)
             decision = step(found)
@@ -126,17 +127,19 @@ class SqliteStore:
     ) -> Found:
         owner = account.id if account else None
         tasks = {id_: task for id_ in reads.tasks if (task := _visible(db, provider, id_, owner))}
-        now = _now(db, owner or next((task.account for task in tasks.values()), claimed), wall)
+        clock = owner or next((task.account for task in tasks.values()), claimed)
+        now = _now(db, clock, wall)
         totals = ledger.fold(db, owner, now, self._kept.entries) if reads.balances and owner else None
         return Found(
             now=now,
+            owner=clock,
             ordinal=ordinal,
             tasks=tasks,
             alias=_one(db, TASK, ALIASED, owner, key(reads.alias)) if owner and reads.alias else None,
             page=_page(db, owner, reads.page) if owner and reads.page else (),
             balances=totals.balances(account.packs) if totals and account else (),
             open_slots=int(totals.slots) if totals else 0,
-            counters={name: _counter(db, owner or "", name) for name in reads.counters},
+            counters={name: _counter(db, clock, name) for name in reads.counters},
         )
 
     def _apply(self, db: Connection, provider: str, effect: Effect, now: int) -> None:
@@ -168,12 +171,11 @@ class SqliteStore:
 
     def _forget(self, db: Connection, newest: Task, size: int) -> None:
         """Forget the oldest tasks beyond what is kept. Their lines and webhooks go on by themselves."""
-        since = None if self._kept.age_ms is None else newest.created - self._kept.age_ms
-        while size > self._kept.tasks or (size and since is not None):
-            seq, created = db.execute("SELECT seq, created FROM tasks ORDER BY seq LIMIT 1").fetchone()
-            if size <= self._kept.tasks and since is not None and created >= since:
-                return
-            db.execute("DELETE FROM tasks WHERE seq = ?", (seq,))
+        if self._kept.age_ms is not None:
+            since = newest.created - self._kept.age_ms
+            size = resized(db, "tasks", -db.execute(AGED, (newest.account, since)).rowcount)
+        while size > self._kept.tasks:
+            db.execute("DELETE FROM tasks WHERE seq = (SELECT min(seq) FROM tasks)")
             size = resized(db, "tasks", -1)
 
     def _record(self, db: Connection, row: Exchange) -> None:
@@ -331,6 +333,12 @@ def _one(db: Connection, read: Callable[[bytes], T], asked: str, *words: object)
 def _visible(db: Connection, provider: str, id_: str, owner: str | None) -> Task | None:
     task = _one(db, TASK, "SELECT body FROM tasks WHERE provider = ? AND id = ?", provider, key(id_))
     return task if task and owner in (None, task.account) else None
+
+
+def _holder(db: Connection, provider: str, reads: Reads) -> str | None:
+    """The account of the task that a call without one asks for."""
+    found = (_visible(db, provider, id_, None) for id_ in reads.tasks)
+    return next((task.account for task in found if task), None)
 
 
 def _page(db: Connection, owner: str, page: Page) -> tuple[Task, ...]:

@@ -21,7 +21,8 @@ Step = Callable[[Found], Decision]
 class Retention(Struct, frozen=True):
     """How much is kept. What is forgotten takes no money with it: its lines are in the ledger's totals.
 
-    Counts are of the whole store, `entries` per account. `age_ms` is virtual time since a task's create.
+    Counts are of the whole store, `entries` per account. `age_ms` is how much older than its account's
+    newest a task may be, by their creates.
     """
 
     tasks: int = 100_000

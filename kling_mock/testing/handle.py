@@ -125,7 +125,7 @@ class Kling:
         """Set the account's default scenario; gives the one before."""
         while True:
             old = steering.account(self._mock, self._account.id)
-            if self._mock.store.change_account(old, replace(old, scenario=reference)):
+            if self._mock.store.change_account(old, replace(old, scenario=reference, chosen=old.chosen + 1)):
                 return old.scenario
 
     def allow_violations(self, *rules: str) -> Until:

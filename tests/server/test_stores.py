@@ -282,6 +282,13 @@ def test_old_tasks_make_room_by_age(opened: Open) -> None:
     assert ids(kept.store.tasks()) == ["b", "c"]
 
 
+def test_age_is_an_accounts_own(opened: Open) -> None:
+    """Time that passed for one account makes nobody else's tasks old."""
+    kept = opened(age_ms=10)
+    kept.put(task("a", created=AT), task("b", "bob", created=AT), task("c", "bob", created=AT + 1000))
+    assert ids(kept.store.tasks()) == ["a", "c"]
+
+
 def test_room_is_made_after_a_reset_as_before(opened: Open) -> None:
     """What was forgotten does not count."""
     kept = opened(tasks=3, exchanges=3, webhooks=3)

@@ -1,0 +1,122 @@
+"""What is counted, for whom and under which name: scenarios one after the other, calls without a key, retries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from kling_mock.core.calls import Pick
+from kling_mock.core.provider import Provider
+from kling_mock.server import money
+from kling_mock.server.mock import Mock, Options
+from kling_mock.server.scenario_file import UserRule
+from kling_mock.server.serving import Running
+from kling_mock.server.store import Store, open_store
+from tests.conftest import AT, PROVIDERS, Client
+from tests.exchanges import created_as, every_provider, make, operation_of, poll
+from tests.server.wire import Remote
+
+VIDEOS = "/v1/videos/image2video"
+BODY = {"image": "https://example.com/a.png", "prompt": "a lighthouse"}
+KEYLESS = [
+    row for row in PROVIDERS.values() if any(() in o.security for o in row.operations.values() if o.role == "query")
+]
+
+
+@pytest.fixture(params=["memory://", "sqlite:///{}/x.db"])
+def store(request: pytest.FixtureRequest, tmp_path: Any) -> Store:
+    """Each store, fresh."""
+    return open_store(request.param.format(tmp_path))
+
+
+def choose(client: Client, reference: str | None) -> None:
+    """Give the client's account another scenario, as the plugin does."""
+    assert client.account is not None
+    old = client.mock.accounts.get(client.account.id)
+    assert old is not None
+    assert client.mock.store.change_account(old, replace(old, scenario=reference, chosen=old.chosen + 1))
+
+
+@every_provider
+def test_scenarios_one_after_the_other(provider: Provider, client: Callable[..., Client]) -> None:
+    """Each counts the same payload for itself, and one that is chosen anew counts anew."""
+    if "bad-gateway" not in provider.scenarios:
+        assert provider.name == "toymaker"
+        return
+    caller = client(provider).other()
+    seen = []
+    for reference in ("dropped", "bad-gateway", "charged-no-answer", None, "dropped", "dropped"):
+        choose(caller, reference)
+        answer = make(caller)
+        seen.append((answer.status, answer.delivery.cut_at))
+    assert seen == [(200, 0), (502, None), (200, 0), (200, None), (200, 0), (200, 0)]
+
+
+@every_provider
+def test_a_query_may_ask_for_a_scenario(provider: Provider, client: Callable[..., Client]) -> None:
+    """Prefer on the call itself goes before the task's own scenario; without a word on queries it changes nothing."""
+    caller = client(provider)
+    own = next(name for name, row in provider.scenarios.items() if any("create" in a.on for a in row.answers))
+    id_ = make(caller).headers["x-mock-task"]
+    assert poll(caller, id_, prefer=f"scenario={own}").status < 300
+    if "bad-gateway" in provider.scenarios:
+        statuses = [poll(caller, id_, prefer='scenario="bad-gateway call=query"').status for _ in range(2)]
+        assert statuses == [502, 200]
+
+
+@pytest.mark.parametrize("provider", KEYLESS, ids=lambda provider: provider.name)
+def test_calls_without_a_key_are_the_tasks_accounts(provider: Provider, store: Store) -> None:
+    """They are numbered, counted and written down for the account whose task they ask for, on every store."""
+    rule = UserRule(Pick("0", "empty-answer call=query times=9", nth=2), frozenset({provider.name}), operation=None)
+    mock = Mock([provider], Options(at=AT, seed="x"), store=store)
+    query = next(o for o in provider.operations.values() if o.role == "query" and () in o.security)
+    mock.rules = (replace(rule, operation=query.id),)
+    two = [Client(mock, provider, mock.accounts.register(provider, None, None, None)) for _ in range(2)]
+    ids = [make(who).headers["x-mock-task"] for who in two]
+    keyless = {scheme.header.lower(): None for alternative in query.security for scheme in alternative}
+    for _ in range(2):
+        assert [bool(poll(who, id_, **keyless).body) for who, id_ in zip(two, ids, strict=True)] == [_ == 0] * 2
+    for who, id_ in zip(two, ids, strict=True):
+        assert who.account is not None
+        who.advance("10s")
+        poll(who, id_, **keyless)
+        report = money.report(mock, who.account.id)
+        assert report.abandoned == ()
+        assert [(row.task, row.polls) for row in report.polling] == [(id_, 3)]
+
+
+def test_a_retry_may_have_another_address_to_call_back(client: Callable[..., Client]) -> None:
+    """Neither that nor the caller's own id makes it another job; a field of the same text does."""
+    kling = client("kling").other()
+    lost = {**BODY, "callback_url": "http://127.0.0.1:9/?n=1", "external_task_id": "one"}
+    kling.send("POST", VIDEOS, {**lost, "prompt": "[mock:charged-no-answer] x"})
+    again = {**lost, "callback_url": "http://127.0.0.1:9/?n=2", "external_task_id": "two"}
+    assert kling.send("POST", VIDEOS, {**again, "prompt": "[mock:charged-no-answer] x"}).delivery.cut_at is None
+    [found] = money.report(kling.mock, kling.account.id if kling.account else None).duplicate_spend
+    assert found.verdict == "certain"
+    marks = [row["fingerprint"] for row in kling.mock.exchanges()]
+    kling.send("POST", VIDEOS, {**BODY, "prompt": "3", "external_task_id": "3"})
+    kling.send("POST", VIDEOS, {**BODY, "prompt": "4", "external_task_id": "4"})
+    assert len({row["fingerprint"] for row in kling.mock.exchanges()} - set(marks)) == 2
+
+
+def test_a_download_of_the_wrong_type_has_one_content_type(client: Callable[..., Client]) -> None:
+    """The scenario's header replaces the file's."""
+    kling = client("kling").other()
+    with Running(kling.mock) as running:
+        remote = Remote(kling.mock, kling.provider, kling.account, url=running.url)
+        body = {**BODY, "prompt": "[mock:wrong-type call=download]"}
+        made = remote.send("POST", VIDEOS, body).json["data"]["task_id"]
+        remote.advance("10s")
+        url = remote.send("GET", f"{VIDEOS}/{made}").json["data"]["task_result"]["videos"][0]["url"]
+        types = [remote.send("GET", url.removeprefix(running.url)).headers["content-type"] for _ in range(2)]
+    assert types == ["text/html", "video/mp4"]
+
+
+def test_each_provider_with_a_keyless_query_is_here() -> None:
+    """The cases above are some."""
+    assert KEYLESS
+    assert all(operation_of(created_as(Client(Mock([row]), row))) for row in KEYLESS)
