@@ -61,9 +61,9 @@ def answer(mock: Mock, asked: Request) -> Wire:
     """The mock's answer; its own failure is the provider's 500, with the reason in the log."""
     try:
         return mock.answer(asked)
-    except Exception:
+    except Exception as error:
         log.exception("the mock failed at %s %s", asked.method, asked.path[:200])
-        return mock.failure(asked)
+        return mock.failure(asked, error)
 
 
 def _request(mock: Mock) -> Request:

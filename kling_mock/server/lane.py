@@ -19,6 +19,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from kling_mock.core.judging import Facts
 from kling_mock.core.model import Reply, Request, Wire
 from kling_mock.server.app import SPOILT, is_control
 from kling_mock.server.mock import Mock, wire
@@ -66,7 +67,7 @@ class Lane:
             if is_control(scope["path"]):
                 # Read here, so that a slow sender holds a task of the loop and not a thread of the application.
                 body, _ = await self._body(scope, receive, CONTROL_BYTES)
-                spoilt = self._mock.download(scope["method"], scope["path"])
+                spoilt = await self._spoilt(scope["method"], scope["path"])
                 if spoilt is None:
                     await self._flask(scope, _replayed(body, receive), send)  # type: ignore[arg-type]
                 else:
@@ -123,20 +124,25 @@ class Lane:
 
     async def _answer(self, request: Request) -> Wire:
         try:
-            if len(request.body) > HEAVY:
+            if self._mock.store.waits or len(request.body) > HEAVY:
                 prepared = await asyncio.to_thread(self._mock.prepare, request)
             else:
                 prepared = self._mock.prepare(request)
-            if not prepared.images:
-                return self._mock.finish(prepared, {})
-            async with self._measuring:
-                facts = await asyncio.to_thread(self._mock.measure, prepared)
-            if len(request.body) > HEAVY:
+            facts: Facts = {}
+            if prepared.images:
+                async with self._measuring:
+                    facts = await asyncio.to_thread(self._mock.measure, prepared)
+            if self._mock.store.waits or (prepared.images and len(request.body) > HEAVY):
                 return await asyncio.to_thread(self._mock.finish, prepared, facts)
             return self._mock.finish(prepared, facts)
-        except Exception:
+        except Exception as error:
             log.exception("the mock failed at %s %s", request.method, request.path[:200])
-            return self._mock.failure(request)
+            return self._mock.failure(request, error)
+
+    async def _spoilt(self, method: str, path: str) -> Reply | None:
+        if self._mock.store.waits:
+            return await asyncio.to_thread(self._mock.download, method, path)
+        return self._mock.download(method, path)
 
     async def _file(self, spoilt: Reply, scope: Any, receive: Receive) -> Wire:
         """A file that a scenario spoils on its way: what is sent in its place, or itself under another delivery."""

@@ -50,6 +50,8 @@ HookKey = tuple[str, int]
 class MemoryStore:
     """A `Store` in memory."""
 
+    waits = False
+
     def __init__(self, retention: Retention | None = None) -> None:
         self._kept = retention or Retention()
         self._lock = RLock()

@@ -46,7 +46,7 @@ from kling_mock.server.journal import answered, asked, hidden, listed, shown
 from kling_mock.server.memory import MemoryStore
 from kling_mock.server.routing import Router
 from kling_mock.server.scenario_file import UserRule
-from kling_mock.server.store import Store
+from kling_mock.server.store import Store, StoreError
 from kling_mock.server.targets import refusal
 from kling_mock.server.webhooks import Webhooks
 
@@ -241,8 +241,8 @@ class Mock:
         """The journal as JSON documents, oldest first."""
         return map(shown, self.store.exchanges(account, provider))
 
-    def failure(self, request: Request) -> Wire:
-        """The reply when the mock itself failed: the provider's own 500, and the log says why."""
+    def failure(self, request: Request, error: Exception | None = None) -> Wire:
+        """The reply when the mock itself failed: the provider's own 500. The log says why, of a store a header too."""
         provider = self.router.find(request).provider
         violation = Violation("mock/failure", "", "the mock failed; its log says why", situation="mock.failure")
         scope = {
@@ -252,7 +252,10 @@ class Mock:
                 "target": request.path,
             }
         }
-        return wire(provider.refuse(violation, {**scope, "now": self.clocks.now()}))
+        reply = provider.refuse(violation, {**scope, "now": self.clocks.wall()})
+        if isinstance(error, StoreError):
+            reply = replace(reply, headers={**reply.headers, "X-Mock-Hint": " ".join(str(error).split())[:500]})
+        return wire(reply)
 
     def garbled(self, request: Request) -> Wire:
         """The reply to what is no well-formed HTTP, of which `request` is what could be read: nothing is done.

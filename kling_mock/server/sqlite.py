@@ -85,6 +85,8 @@ FORGET = {table: f"DELETE FROM {table}" for table in MINE}  # noqa: S608
 class SqliteStore:
     """A `Store` in a file."""
 
+    waits = True
+
     def __init__(self, path: str, retention: Retention | None = None, timeout: float = 5.0) -> None:
         self._kept = retention or Retention()
         self._file = Database(path, timeout)

@@ -44,7 +44,12 @@ class Lease(Struct, frozen=True):
 
 
 class Store(Protocol):
-    """All methods may be called from any thread. `wall` is wall time in ms; everything else is virtual."""
+    """All methods may be called from any thread. `wall` is wall time in ms; everything else is virtual.
+
+    `waits` says that a call may wait for a file or another process: an event loop leaves it to a thread.
+    """
+
+    waits: bool
 
     def decide(
         self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: int, step: Step

@@ -6,16 +6,20 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from kling_mock.core.model import Post
 from kling_mock.loading import load_providers
 from kling_mock.server import sqlite_file, steering
 from kling_mock.server.mock import Mock, Options
+from kling_mock.server.serving import Running
 from kling_mock.server.sqlite import SqliteStore
 from kling_mock.server.store import StoreError, open_store
 from tests.conftest import AT, Client, Wall
@@ -193,3 +197,25 @@ def test_another_writer_is_waited_for(file: Path) -> None:
     other.execute("COMMIT")
     assert kept.found().ordinal == 1, "the call that failed has no number"
     other.close()
+
+
+def test_a_locked_file_holds_up_nobody_but_its_callers(tmp_path: Path) -> None:
+    """While another process writes, the health check answers; a call that waited for it says what is wrong."""
+    path = tmp_path / "store.db"
+    mock = Mock(load_providers().values(), Options(), store=open_store(f"sqlite:///{path}"))
+    other = sqlite3.connect(path, isolation_level=None)
+    with Running(mock) as running, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        key = mock.accounts.defaults["kling"].credentials["api_key"]
+        asked = {"Authorization": f"Bearer {key}"}
+        late = pool.submit(requests.get, f"{running.url}/v1/videos/image2video/nobody", headers=asked, timeout=60)
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert requests.get(f"{running.url}/_mock/health", timeout=60).status_code == 200
+        health = time.monotonic() - began
+        answer = late.result()
+        other.execute("ROLLBACK")
+    other.close()
+    assert answer.status_code == 500
+    assert "is locked by another program; stop what holds it" in answer.headers["X-Mock-Hint"]
+    assert health < 3
