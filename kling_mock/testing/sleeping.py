@@ -1,8 +1,11 @@
 """Sleeps that move an account's clock: a client that polls every ten seconds walks a five-minute job in milliseconds.
 
 While it is on, `time.sleep`, `asyncio.sleep` and the timeout of `threading.Event.wait` do not wait; they advance the
-clock. `time.monotonic` and `time.time` run ahead by as much, so that a client's deadlines come too. Left alone are the
-mock's own threads and the libraries that measure sockets and event loops: their time is the wall's.
+clock, and those that begin together end together. `time.monotonic`, `time.perf_counter`, `time.time` and their `_ns`
+forms run ahead by as much, so that a client's deadlines come too. So do the names under which a client's modules have
+imported them (`from time import sleep`). Left alone are the mock's own threads, the standard library, and the libraries
+that measure sockets and event loops: their time is the wall's. So is that of `datetime.now()`, a method of a type that
+cannot be changed: a deadline that is measured by it does not come.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import Any, Self
 
 OWN_THREADS = "kling-mock"
@@ -19,18 +23,30 @@ OWN_THREADS = "kling-mock"
 
 UNTOUCHED = frozenset(
     {"asyncio", "concurrent", "http", "logging", "queue", "selectors", "socket", "ssl", "threading", "urllib"}
-    | {"aiohttp", "anyio", "h11", "httpcore", "httpx", "requests", "sniffio", "urllib3"}
+    | {"aiohttp", "anyio", "gevent", "h11", "httpcore", "httpx", "requests", "sniffio", "tornado", "trio", "urllib3"}
     | {"a2wsgi", "kling_mock", "uvicorn", "werkzeug"}
-    | {"_pytest", "execnet", "hypothesis", "pluggy", "pytest", "xdist"}
+    | {"_pytest", "execnet", "hypothesis", "pluggy", "pytest", "pytest_asyncio", "pytest_timeout", "xdist"}
+    | {"freezegun", "time_machine"}
 )
 """Packages whose sleeps and clocks are about sockets, threads and event loops."""
 
+CLOCKS: Mapping[str, float] = {
+    **dict.fromkeys(("monotonic", "perf_counter", "time"), 0.001),
+    **dict.fromkeys(("monotonic_ns", "perf_counter_ns", "time_ns"), 1_000_000),
+}
+"""The clocks of `time`, and what each counts in a millisecond."""
+
 GRACE_SECONDS = 0.005
-"""How long an event is really waited for: what another thread is about to do is worth waiting for."""
+"""How long is really waited for other threads: one may be about to set an event, or to begin its own sleep."""
+
+Pairs = Iterable[tuple[Any, Any]]
 
 
 class SleptTooLong(Exception):
-    """The client slept for longer, in the account's time, than any job lasts: it would wait for ever."""
+    """The client slept for longer, in the account's time, than any job lasts: it would wait for ever.
+
+    Or it has a deadline that it measures by `datetime.now()`, which sleeps do not move; `time.monotonic()` they do.
+    """
 
 
 class FollowedSleep:
@@ -41,8 +57,9 @@ class FollowedSleep:
 
     def __init__(self, advance: Callable[[int], object], limit_ms: int) -> None:
         self._advance, self._limit = advance, limit_ms
-        self._lock = threading.Lock()
-        self._real: dict[str, Any] = {}
+        self._lock = threading.RLock()
+        self._pairs: list[tuple[Any, Any]] = []
+        self._wait: Any = None
         self.slept_ms = 0
 
     def __enter__(self) -> Self:
@@ -53,82 +70,112 @@ class FollowedSleep:
         self.stop()
 
     def start(self) -> None:
-        """Take the functions over. Once is enough."""
-        if self._real:
+        """Take the functions over, under every name that a client's modules have for them. Once is enough."""
+        if self._pairs:
             return
-        self._real = {
-            "sleep": time.sleep,
-            "monotonic": time.monotonic,
-            "time": time.time,
-            "asyncio": asyncio.sleep,
-            "wait": threading.Event.wait,
-        }
-        time.sleep = self._sleep  # type: ignore[assignment]
-        time.monotonic = self._clock(time.monotonic)
-        time.time = self._clock(time.time)
-        asyncio.sleep = self._async_sleep()
-        threading.Event.wait = self._wait()  # type: ignore[method-assign]
+        clocks = [(getattr(time, name), unit) for name, unit in CLOCKS.items()]
+        self._pairs = [(real, self._clock(real, unit)) for real, unit in clocks]
+        self._pairs += [(time.sleep, self._sleep(time.sleep)), (asyncio.sleep, self._async_sleep(asyncio.sleep))]
+        self._wait = threading.Event.wait
+        threading.Event.wait = self._event_wait(self._wait)  # type: ignore[method-assign]
+        _rebind(self._pairs, _clients_modules())
 
     def stop(self) -> None:
-        """Give the functions back."""
-        if not self._real:
+        """Give the functions back, also to modules that were imported meanwhile."""
+        if not self._pairs:
             return
-        time.sleep, time.monotonic, time.time = (self._real[name] for name in ("sleep", "monotonic", "time"))
-        asyncio.sleep = self._real["asyncio"]
-        threading.Event.wait = self._real["wait"]  # type: ignore[method-assign]
-        self._real = {}
+        pairs, self._pairs = self._pairs, []
+        threading.Event.wait = self._wait  # type: ignore[method-assign]
+        _rebind([(fake, real) for real, fake in pairs], list(sys.modules.values()))
 
-    def _pass(self, seconds: float) -> None:
-        """Let virtual time pass."""
+    def _pass(self, wake_ms: int) -> None:
+        """Let virtual time pass until so much was slept, unless others have slept until then."""
         with self._lock:
-            self.slept_ms += round(seconds * 1000)
+            missing = wake_ms - self.slept_ms
+            self.slept_ms += max(0, missing)
             if self.slept_ms > self._limit:
                 raise SleptTooLong(
                     f"the client has slept {self.slept_ms / 1000:.0f} s in the account's time and still waits; "
-                    "has it a deadline? (follow_sleep(limit=...) allows more)"
+                    "has it a deadline? One by datetime.now() is not followed, one by time.monotonic() is "
+                    "(follow_sleep(limit=...) allows more)"
                 )
-        self._advance(round(seconds * 1000))
+            # Nobody wakes before the clock has really been moved.
+            if missing > 0:
+                self._advance(missing)
 
-    def _sleep(self, seconds: float, /) -> None:
-        if _ours() or not seconds > 0:
-            self._real["sleep"](seconds)
-        else:
-            self._pass(seconds)
+    def _wakes(self, seconds: float) -> int:
+        """How much will have been slept when a sleep that begins now ends."""
+        return self.slept_ms + round(seconds * 1000)
 
-    def _clock(self, real: Callable[[], float]) -> Callable[[], float]:
-        """A clock that runs ahead by what was slept, for all but those that measure real things."""
+    def _alone(self, depth: int) -> bool:
+        """Whether the caller, `depth` frames up, is to have the real thing."""
+        return not self._pairs or _ours() or _caller(depth + 1) in UNTOUCHED
 
-        def now() -> float:
-            ahead = 0 if _ours() or _caller(2) in UNTOUCHED else self.slept_ms / 1000
-            return real() + ahead
-
-        return now
-
-    def _async_sleep(self) -> Any:
-        real = self._real["asyncio"]
-
-        async def follow(delay: float, result: Any) -> Any:
-            # The clock may be another process's: asking it must not hold up the client's other tasks.
-            await asyncio.get_running_loop().run_in_executor(None, self._pass, delay)
-            return result
-
-        def sleep(delay: float, result: Any = None) -> Any:
-            alone = _ours() or not delay > 0 or _caller(2) in UNTOUCHED
-            return real(delay, result) if alone else follow(delay, result)
+    def _sleep(self, real: Callable[[float], None]) -> Any:
+        def sleep(seconds: float, /) -> None:
+            if not self._pairs or _ours() or not seconds > 0:
+                return real(seconds)
+            wake = self._wakes(seconds)
+            if _others():
+                real(GRACE_SECONDS)
+            return self._pass(wake)
 
         return sleep
 
-    def _wait(self) -> Any:
-        real = self._real["wait"]
+    def _clock(self, real: Callable[[], float], unit: float) -> Callable[[], float]:
+        """A clock that runs ahead by what was slept, for all but those that measure real things."""
 
+        def now() -> float:
+            return real() + (0 if self._alone(2) else self.slept_ms * unit)
+
+        return now
+
+    def _async_sleep(self, real: Any) -> Any:
+        async def follow(delay: float, result: Any) -> Any:
+            wake = self._wakes(delay)
+            # Tasks that were started together begin their sleeps now.
+            await real(0)
+            # The clock may be another process's: asking it must not hold up the client's other tasks.
+            await asyncio.get_running_loop().run_in_executor(None, self._pass, wake)
+            return result
+
+        def sleep(delay: float, result: Any = None) -> Any:
+            return real(delay, result) if not delay > 0 or self._alone(2) else follow(delay, result)
+
+        return sleep
+
+    def _event_wait(self, real: Any) -> Any:
         def wait(event: threading.Event, timeout: float | None = None) -> bool:
-            if timeout is None or timeout <= GRACE_SECONDS or _ours() or _caller(2) in UNTOUCHED:
+            if timeout is None or timeout <= GRACE_SECONDS or self._alone(2):
                 return bool(real(event, timeout))
+            wake = self._wakes(timeout)
             if not real(event, GRACE_SECONDS):
-                self._pass(timeout)
+                self._pass(wake)
             return event.is_set()
 
         return wait
+
+
+def _clients_modules() -> list[Any]:
+    """The modules in which a client may have names of its own for the functions, and those that have the functions."""
+    left = UNTOUCHED | sys.stdlib_module_names
+    theirs = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] not in left]
+    return [time, asyncio, *theirs]
+
+
+def _rebind(pairs: Pairs, modules: Iterable[Any]) -> None:
+    """Let every name of the modules that stands for the first of a pair stand for the second."""
+    by_id = {id(old): (old, new) for old, new in pairs}
+    for module in modules:
+        names = vars(module) if isinstance(module, ModuleType) else {}
+        for name, value in list(names.items()):
+            if (pair := by_id.get(id(value))) is not None and pair[0] is value:
+                names[name] = pair[1]
+
+
+def _others() -> bool:
+    """Whether there are threads beside this one and the mock's."""
+    return sum(not thread.name.startswith(OWN_THREADS) for thread in threading.enumerate()) > 1
 
 
 def _ours() -> bool:

@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from kling_mock.testing.sleeping import FollowedSleep, SleptTooLong
+from kling_mock.testing.sleeping import CLOCKS, FollowedSleep, SleptTooLong
 
 MINUTE = 60_000
+REAL: dict[str, Any] = {"clock": time.perf_counter, "sleep": time.sleep}
+"""A clock and a sleep that nobody takes over."""
+
+CLIENT = """
+import asyncio as aio
+from asyncio import sleep as pause
+from time import monotonic, perf_counter_ns as ticks, sleep, time as now
+
+def poll(seconds):
+    deadline, polls = monotonic() + seconds, 0
+    while monotonic() < deadline:
+        polls += 1
+        sleep(10)
+    return polls
+"""
+
+
+@pytest.fixture
+def imported(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Imports a client under a name."""
+
+    def load(name: str) -> ModuleType:
+        module = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, module)
+        exec(CLIENT, vars(module))
+        return module
+
+    return load
 
 
 @pytest.fixture
@@ -30,10 +62,10 @@ def followed(moved: list[int]) -> Iterator[FollowedSleep]:
 @pytest.mark.usefixtures("followed")
 def test_time_sleep_advances_and_does_not_wait(moved: list[int]) -> None:
     """Five minutes pass at once, and the clock hears of each sleep."""
-    before = time.perf_counter()
+    before = REAL["clock"]()
     for _ in range(30):
         time.sleep(10)
-    assert time.perf_counter() - before < 5
+    assert REAL["clock"]() - before < 5
     assert moved == [10_000] * 30
 
 
@@ -64,14 +96,100 @@ def test_an_event_that_is_set_in_a_moment_is_waited_for(moved: list[int]) -> Non
 
 
 @pytest.mark.usefixtures("followed")
-def test_deadlines_come() -> None:
-    """A client that measures its patience by either clock gives up after as long as it says."""
-    for clock in (time.monotonic, time.time):
-        deadline, polls = clock() + 300, 0
-        while clock() < deadline:
-            polls += 1
-            time.sleep(10)
-        assert polls in (29, 30)
+@pytest.mark.parametrize(("name", "second"), [(name, round(unit * 1000)) for name, unit in CLOCKS.items()])
+def test_deadlines_come(name: str, second: int) -> None:
+    """A client that measures its patience by any clock of `time` gives up after as long as it says."""
+    clock = getattr(time, name)
+    assert isinstance(clock(), int if name.endswith("_ns") else float)
+    deadline, polls = clock() + 300 * second, 0
+    while clock() < deadline:
+        polls += 1
+        time.sleep(10)
+    assert polls in (29, 30)
+
+
+def test_names_that_a_client_has_imported_are_followed(imported: Callable[[str], ModuleType], moved: list[int]) -> None:
+    """`from time import sleep` does not really sleep, nor do its deadlines fail; afterwards it has its own again."""
+    client = imported("a_client")
+    before = dict(vars(client))
+    with FollowedSleep(moved.append, 60 * MINUTE) as followed:
+        assert client.poll(300) in (29, 30)
+        assert asyncio.run(client.pause(5, "woken")) == "woken"
+        assert client.ticks() / 1e9 - REAL["clock"]() > 290
+        assert client.now() == pytest.approx(time.time(), abs=5)
+        assert sum(moved) == followed.slept_ms >= 295_000
+    after = dict(vars(client))
+    assert all(after[name] is before[name] for name in ("sleep", "monotonic", "ticks", "now", "pause"))
+
+
+def test_a_client_that_is_imported_meanwhile_is_given_back(
+    imported: Callable[[str], ModuleType], moved: list[int]
+) -> None:
+    """What it took for `time.sleep` was ours: it has the real one afterwards, and what it hid away is as good."""
+    real = (time.sleep, time.monotonic, asyncio.sleep)
+    with FollowedSleep(moved.append, 60 * MINUTE):
+        client = imported("a_late_client")
+        hidden = {"sleep": client.sleep, "clock": client.monotonic}
+        client.sleep(600)
+    assert (client.sleep, client.monotonic, client.pause) == real
+    hidden["sleep"](0.001)
+    assert hidden["clock"]() == pytest.approx(time.monotonic(), abs=5)
+    assert moved == [600_000]
+
+
+@pytest.mark.parametrize("name", ["httpx.a_part", "freezegun.a_part", "subprocess.a_part"])
+def test_libraries_keep_their_names(imported: Callable[[str], ModuleType], moved: list[int], name: str) -> None:
+    """What measures sockets, has taken the clock over itself, or is Python's has what it had."""
+    part = imported(name)
+    before = dict(vars(part))
+    with FollowedSleep(moved.append, MINUTE):
+        assert all(value is before[name] for name, value in vars(part).items())
+
+
+@pytest.mark.usefixtures("followed")
+def test_coroutines_that_sleep_together_wake_together(moved: list[int]) -> None:
+    """Four sleeps of ten seconds take ten seconds; those that begin afterwards take theirs."""
+
+    async def client() -> None:
+        await asyncio.gather(*(asyncio.sleep(10) for _ in range(4)))
+        await asyncio.gather(asyncio.sleep(5), asyncio.sleep(7))
+        await asyncio.sleep(1)
+
+    asyncio.run(client())
+    assert sum(moved) == 18_000
+
+
+@pytest.mark.usefixtures("followed")
+def test_threads_that_sleep_together_wake_together(moved: list[int]) -> None:
+    """As far as can be told from outside: those that begin in the same moment."""
+    barrier = threading.Barrier(4)
+
+    def client(_: int) -> None:
+        barrier.wait()
+        time.sleep(10)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(client, range(4)))
+    assert 10_000 <= sum(moved) < 40_000
+
+
+def test_nobody_wakes_before_the_clock_has_moved() -> None:
+    """One that sleeps until when another does waits for the other's advance, however long it takes."""
+    clock: list[int] = []
+
+    def advance(ms: int) -> None:
+        REAL["sleep"](0.1)
+        clock.append(ms)
+
+    async def client() -> list[int]:
+        async def one() -> int:
+            await asyncio.sleep(10)
+            return sum(clock)
+
+        return await asyncio.gather(*(one() for _ in range(4)))
+
+    with FollowedSleep(advance, MINUTE):
+        assert asyncio.run(client()) == [10_000] * 4
 
 
 def test_a_client_without_a_deadline_is_told(moved: list[int]) -> None:
@@ -79,7 +197,9 @@ def test_a_client_without_a_deadline_is_told(moved: list[int]) -> None:
     with FollowedSleep(moved.append, MINUTE):
         for _ in range(6):
             time.sleep(10)
-        with pytest.raises(SleptTooLong, match=r"has slept 70 s .* has it a deadline"):
+        with pytest.raises(
+            SleptTooLong, match=r"has slept 70 s .* has it a deadline.*datetime\.now\(\) is not.*time\.monotonic\(\) is"
+        ):
             time.sleep(10)
     assert moved == [10_000] * 6
 
@@ -96,10 +216,17 @@ def test_the_mocks_own_threads_really_sleep(followed: FollowedSleep, moved: list
 
 def test_everything_is_given_back() -> None:
     """Afterwards the functions are the ones from before, also after an error inside."""
-    before = (time.sleep, time.monotonic, time.time, asyncio.sleep, threading.Event.wait)
+
+    def functions() -> list[object]:
+        return [time.sleep, asyncio.sleep, threading.Event.wait, *(getattr(time, name) for name in CLOCKS)]
+
+    before = functions()
+    with FollowedSleep(lambda ms: None, MINUTE):
+        assert not set(map(id, functions())) & set(map(id, before))
+    assert functions() == before
     with pytest.raises(KeyError), FollowedSleep(lambda ms: None, MINUTE):
         raise KeyError
-    assert (time.sleep, time.monotonic, time.time, asyncio.sleep, threading.Event.wait) == before
+    assert functions() == before
 
 
 def test_no_sleep_is_no_time(followed: FollowedSleep) -> None:
