@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl
 
-from msgspec import Struct, field
+from msgspec import Struct, field, msgpack
 
 from kling_mock.core.documents import pointer
 from kling_mock.core.entropy import fraction
@@ -18,6 +18,7 @@ from kling_mock.core.provider import Body, Operation, Provider
 
 PREFERENCE = re.compile(r"\s*([a-z]+)\s*=\s*(?:([A-Za-z0-9_.-]+)|\"([A-Za-z0-9_.:= -]+)\")\s*")
 LONG = 1024
+PACKED = msgpack.Encoder(order="deterministic")
 
 
 class Pick(Struct, frozen=True):
@@ -73,6 +74,8 @@ def preferences(headers: Mapping[str, str]) -> dict[str, str]:
 def images(operation: Operation, document: Any) -> Iterator[tuple[str, str, str]]:
     """Every image in a document as (role, pointer, text)."""
     for role, path in operation.images.items():
+        if isinstance(document, dict) and path[0] not in document:
+            continue
         for at, value in _spread(document, path, ()):
             if isinstance(value, str) and value:
                 yield role, pointer(at), value
@@ -120,11 +123,19 @@ def fingerprint(call: Call, document: Any) -> str:
     assert call.operation is not None
     for path in call.operation.incidental:
         document = _without(document, path)
-    digest = blake2b(call.operation.id.encode(), digest_size=16)
-    digest.update(repr(_sorted(document)).encode("utf-8", "surrogatepass"))
+    digest = sha256(call.operation.id.encode())
+    digest.update(_written(document))
     for name in sorted(call.uploads):
         digest.update(call.uploads[name].content)
-    return digest.hexdigest()
+    return digest.hexdigest()[:32]
+
+
+def _written(document: Any) -> bytes:
+    """A document as bytes, its keys in order; what cannot be packed (half a surrogate pair, 2 ** 64) is spelt out."""
+    try:
+        return PACKED.encode(document)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return repr(_sorted(document)).encode("utf-8", "surrogatepass")
 
 
 def _without(document: Any, path: tuple[str, ...]) -> Any:

@@ -148,11 +148,17 @@ def _reference(source: str) -> Expression:
     if root == "request" and names[:1] == ["header"]:
         names = [name.lower() for name in names]
 
+    first = path[0] if path else None
+
     def read(scope: Scope) -> Any:
         value = scope.get(root, ABSENT)
         for name in names:
-            value = _lookup(value, name)
-        return point(value, path) if path else value
+            value = value.get(name, ABSENT) if isinstance(value, dict) else _lookup(value, name)
+        if first is None:
+            return value
+        if isinstance(value, dict) and first not in value:
+            return ABSENT  # most fields of most requests are not there
+        return point(value, path)
 
     return read
 

@@ -19,6 +19,7 @@ from kling_mock.core.documents import Place
 from kling_mock.core.expressions import ABSENT, text
 
 DEPTH = 64
+CONTAINERS = (dict, list)
 BOUND = 10**64
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -148,8 +149,9 @@ class Reader(Struct, frozen=True):
     def _read_object(self, value: dict[str, Any]) -> dict[str, Any]:
         read = {key: item for key, item in value.items() if key not in self.members}
         for key, member in self.members.items():
-            item = value.get(key, ABSENT)
-            got = ABSENT if is_absent(item) else member.read(item)
+            got: Any = ABSENT
+            if key in value and not is_absent(item := value[key]):
+                got = item if type(item) is str and member.type == "string" else member.read(item)
             if got is ABSENT:
                 got = member.default
             if got is not ABSENT:
@@ -162,9 +164,10 @@ class Reader(Struct, frozen=True):
         """Every key that the schema does not know, as its path and the names that are known there."""
         if isinstance(value, dict) and self.members and not self.closed:
             found = [((*path, key), frozenset(self.members)) for key in value if key not in self.members]
-            for key, member in self.members.items():
-                if isinstance(value.get(key), dict | list):
-                    found += member.unknown(value[key], (*path, key))
+            if any(isinstance(item, CONTAINERS) for item in value.values()):
+                for key, member in self.members.items():
+                    if isinstance(value.get(key), CONTAINERS):
+                        found += member.unknown(value[key], (*path, key))
             return found
         if isinstance(value, list) and self.items is not None:
             return [row for i, item in enumerate(value) for row in self.items.unknown(item, (*path, i))]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from kling_mock.core.documents import Place, tokens
 from kling_mock.core.expressions import ABSENT, point, text
@@ -18,6 +19,7 @@ from kling_mock.core.model import Violation
 from kling_mock.core.schemas import Rule, Schema
 
 Fact = Mapping[str, Any]
+ADDRESS: Fact = {"given": "url"}
 
 
 class Image(Struct, frozen=True):
@@ -90,18 +92,20 @@ class Compare(Struct, frozen=True):
 
 
 class Judged(Struct, frozen=True):
-    """A rule that is judged on the read document, for some kinds of task."""
+    """A rule that is judged on the read document, for some kinds of task.
+
+    `reads` are the fields without which it cannot be judged; "" is the whole document.
+    """
 
     rule: Rule
     kinds: frozenset[str]
     schema: Schema | None = None
     compare: Compare | None = None
+    reads: tuple[str, ...] = ()
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The fields without which the rule cannot be judged; "" is the whole document."""
+    def __post_init__(self) -> None:
         fields = (self.rule.field or "", self.compare.equals if self.compare else None)
-        return tuple(field for field in fields if field is not None)
+        force_setattr(self, "reads", tuple(field for field in fields if field is not None))
 
     def violation(self, document: Any, images: Collection[Image]) -> Violation | None:
         """The rule's violation, if it is broken."""
@@ -117,16 +121,22 @@ class Judged(Struct, frozen=True):
 
 
 class Measured(Struct, frozen=True):
-    """A rule over each image in some roles."""
+    """A rule over each image in some roles; `passes` is whether it holds for an address, not fetched."""
 
     rule: Rule
     of: frozenset[str]
     schema: Schema
+    passes: bool = False
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "passes", self.schema.holds(ADDRESS))
 
     def violations(self, images: Iterable[Image]) -> Iterable[Violation]:
         """One violation per image that breaks the rule."""
         for image in images:
-            if image.role in self.of and image.fact and not self.schema.holds(image.fact):
+            if image.role not in self.of or not image.fact or (self.passes and image.fact == ADDRESS):
+                continue
+            if not self.schema.holds(image.fact):
                 yield self.rule.violation(image.pointer, image.value)
 
 
