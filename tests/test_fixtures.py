@@ -169,3 +169,25 @@ def test_other_states_have_the_same_keys_but_for_those_with_evidence(name: str, 
     excused = {at for at in off if any(at == row or at.startswith(row + "/") for row in STATES_OFF[name])}
     assert off - excused == set()
     assert {at: got[at] for at in expected.keys() & got.keys() if got[at] != expected[at]} == {}
+
+
+@pytest.mark.parametrize("name", [name for name in ENDED if "toymaker" not in name and "list" not in name])
+def test_a_video_is_as_long_as_in_the_example(name: str, client: MakeClient) -> None:
+    """Longer by the same fraction of a second than what was asked for: no client may read whole seconds."""
+    fixture = load(name)
+    example, got = dict(leaves(fixture["reply"]["body"])), dict(leaves(shown(client(provider_of(name)), name).json))
+    lengths = {at: value for at, value in example.items() if at.endswith("/duration")}
+    assert lengths
+    assert {at: str(got[at])[-len(str(value)) + 1 :] for at, value in lengths.items() if value} == {
+        at: str(value)[1:] for at, value in lengths.items() if value
+    }
+    assert {"5.1", 5041} & set(lengths.values())
+
+
+def leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Every pointer of a document to what is neither object nor list, with what stands there."""
+    rows = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in rows:
+        yield from leaves(item, f"{at}/{key}")
+    if not isinstance(value, dict | list):
+        yield at, value

@@ -55,7 +55,7 @@ def test_a_task_is_shown_in_full(control: Control) -> None:
     assert "sk-abc" not in str(found["parameters"])
     assert found["price"] == 1
     assert found["result"] == {
-        "of": "video", "count": 1, "width": 720, "height": 1280, "aspect": "9:16", "duration": 5000,
+        "of": "video", "count": 1, "width": 720, "height": 1280, "aspect": "9:16", "duration": 5100,
         "expires_ms": 30 * 86_400_000, "pack": "video", "slots": 1, "files": [],
     }  # fmt: skip
     control.post("/_mock/clock", {"advance": "1h"})
