@@ -12,6 +12,7 @@ from kling_mock.core.provider import Provider
 from kling_mock.server.mock import Mock
 from tests.conftest import AT, Answer, Client
 from tests.server.control_client import Control
+from tests.server.receiver import Receiver, Says
 
 VIDEOS = "/v1/videos/image2video"
 PRICED = {"model_name": "kling-v2-6", "mode": "pro", "duration": "5", "image": "https://example.com/a.png"}
@@ -121,6 +122,36 @@ def test_a_task_that_nobody_reads_is_abandoned(kling: Client) -> None:
     assert (found["at"], found["ended"], found["amount"]) == (AT, AT + 5000, 2.5)
     poll(kling, task)
     assert report(kling)["abandoned"] == []
+
+
+@pytest.mark.parametrize("status", [200, 500, None])
+def test_a_webhook_that_was_delivered_tells_of_the_end(kling: Client, status: int | None) -> None:
+    """A client whose receiver took it needs no poll; one whose receiver fails (or resets) was told nothing."""
+    with Receiver(Says(status)) as receiver:
+        task = task_of(create(kling, callback_url=receiver.url))
+        kling.advance("5s")
+        kling.mock.webhooks.deliver_due()
+        assert "succeed" in [got.json["task_status"] for got in receiver.got]
+        assert [row["task"] for row in report(kling)["abandoned"]] == [task] * (status != 200)
+        # When no attempt is left, it still was told nothing.
+        kling.advance("3d")
+        kling.mock.webhooks.deliver_due()
+    rows = list(kling.mock.store.webhooks())
+    assert {row.outcome for row in rows} == {"delivered" if status == 200 else "given up"}
+    assert [row["task"] for row in report(kling)["abandoned"]] == [task] * (status != 200)
+
+
+def test_a_webhook_of_a_step_or_to_nowhere_tells_of_no_end(kling: Client) -> None:
+    """Only the last state's counts, and only if it may be sent at all."""
+    refused = task_of(create(kling, callback_url="https://example.com/hook"))
+    with Receiver() as receiver:
+        stepped = task_of(create(kling, callback_url=receiver.url, prompt="a step"))
+        kling.mock.webhooks.deliver_due()
+        assert [got.json["task_status"] for got in receiver.got] == ["submitted"]
+    kling.advance("5s")
+    kling.mock.webhooks.deliver_due()
+    assert {row.outcome for row in kling.mock.store.webhooks() if row.task == refused} == {"refused"}
+    assert {row["task"] for row in report(kling)["abandoned"]} == {refused, stepped}
 
 
 def test_a_list_shows_the_end_as_well(kling: Client) -> None:
