@@ -64,6 +64,11 @@ class Answer:
         return rows
 
     @property
+    def judged(self) -> list[dict[str, Any]]:
+        """The violations that a judge of payloads can know of: not those of this server's own policy."""
+        return [row for row in self.violations if row.get("rule") != "mock/callback.refused"]
+
+    @property
     def wrong(self) -> list[tuple[str, str]]:
         """Rule and pointer of each violation."""
         return [(row["rule"], row["pointer"]) for row in self.violations]
