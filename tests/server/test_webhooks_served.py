@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -146,6 +147,62 @@ def test_a_slow_receiver_keeps_only_itself_waiting(served: Remote, receiver: Rec
         receiver.wait(1, SOON)
         assert time.monotonic() - began < SOON
         assert slow.most_at_once == 8
+
+
+@pytest.mark.parametrize("most", [1000, 50])
+def test_a_receiver_that_hangs_with_a_thousand_webhooks_keeps_only_itself_waiting(
+    served: Remote, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """What it may hold of the deliverer is bounded: another's webhook comes, and what is beyond is given back.
+
+    Also where more is given back than is read at once.
+    """
+    monkeypatch.setattr(deliverer, "MOST", most)
+    with Receiver(Says(after=60)) as hanging:
+        local = Client(served.mock, served.provider)
+        for _ in range(1100):
+            ask(local, hanging.url)
+        hanging.wait(8, SOON)
+        began = time.monotonic()
+        ask(served, receiver.url)
+        receiver.wait(1, 3)
+        assert time.monotonic() - began < 3
+        assert hanging.most_at_once == 8
+        # Eight more than wait here are on their way; ten seconds later those are others.
+        free = range(1100 - most - 24, 1100 - most - 7)
+        until(lambda: len(served.mock.store.lease(wall_ms(), wall_ms() + 1, 2000)) in free, SOON)
+
+
+def test_receivers_that_hang_leave_a_thread_to_others(served: Remote, receiver: Receiver) -> None:
+    """Four of them have all the usual threads."""
+    with ExitStack() as stack:
+        hanging = [stack.enter_context(Receiver(Says(after=60))) for _ in range(4)]
+        for server in hanging:
+            for _ in range(10):
+                ask(served, server.url)
+        for server in hanging:
+            server.wait(8, SOON)
+        began = time.monotonic()
+        ask(served, receiver.url)
+        receiver.wait(1, 3)
+        assert time.monotonic() - began < 3
+        assert [server.most_at_once for server in hanging] == [8] * 4
+
+
+def test_all_come_to_a_receiver_that_has_more_than_are_held(
+    served: Remote, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was given back comes in its turn, once, each task's in order."""
+    monkeypatch.setattr(deliverer, "MOST", 20)
+    local = Client(served.mock, served.provider)
+    tasks = [task_of(ask(local, receiver.url)) for _ in range(100)]
+    steering.advance(served.mock, "1h")
+    seen: dict[str, list[str]] = {task: [] for task in tasks}
+    for got in receiver.wait(300, 30):
+        seen[got.json["task_id"]].append(got.json["task_status"])
+    assert set(map(tuple, seen.values())) == {("submitted", "processing", "succeed")}
+    until(settled(served))
+    assert len(receiver.got) == 300
 
 
 def test_webhooks_of_a_task_come_one_after_the_other(served: Remote, receiver: Receiver) -> None:
