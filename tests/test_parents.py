@@ -82,7 +82,9 @@ def test_a_parent_must_be_known(route: str, body: Callable[[Any], Any], operatio
 
 
 @pytest.mark.parametrize(("route", "body", "operation", "at"), BUILDS)
-def test_a_parent_must_be_a_video(route: str, body: Callable[[Any], Any], operation: str, at: str, relay: Client) -> None:
+def test_a_parent_must_be_a_video(
+    route: str, body: Callable[[Any], Any], operation: str, at: str, relay: Client
+) -> None:
     """An image has nothing to go on with or to speak: its task is as unknown as nobody's, though it succeeded."""
     made = relay.send("POST", "/kling/v1/images/generations", {"model_name": "kling-v1", "prompt": "a lighthouse"})
     parent = made.json["data"]["task_id"]

@@ -46,7 +46,8 @@ def post(
         return _post(method, url, body, headers, deadline, allowed)
     except TargetRefused:
         raise
-    except (OSError, ValueError, HTTPException, HTTPError, FetchRefused) as problem:  # requests' own are OSErrors
+    # requests' own are OSErrors; an AttributeError is urllib3's, whose socket was cut under its hands.
+    except (OSError, ValueError, AttributeError, HTTPException, HTTPError, FetchRefused) as problem:
         late = time.monotonic() >= deadline
         raise Undelivered(f"no answer within {seconds:g} s" if late else _named(problem)) from problem
 

@@ -33,6 +33,8 @@ class Receiver:
             def do_POST(self) -> None:
                 """Take it."""
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                if len(body) < int(self.headers.get("content-length", 0)):
+                    return
                 got.append(
                     Got(
                         time.perf_counter(),

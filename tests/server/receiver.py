@@ -75,7 +75,10 @@ class Receiver:
 
     def _take(self, handler: BaseHTTPRequestHandler) -> None:
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        body = handler.rfile.read(int(headers.get("content-length", 0)))
+        length = int(headers.get("content-length", 0))
+        body = handler.rfile.read(length)
+        if len(body) < length:
+            return  # the sender was killed in the middle of it: nothing has come
         with self._came:
             got = Got(len(self.got), handler.command, handler.path, headers, body)
             self.got.append(got)
