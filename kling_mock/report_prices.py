@@ -1,7 +1,8 @@
 """The same job at each provider: carried over by the parameters that jobs have in common, and priced there.
 
-A provider takes the job over where one of its operations makes the same thing of the same input, and its own constants
-(the model in its path, say) are the job's. What the operation has no word for is left out, and said.
+A provider takes the job over where one of its operations makes the same thing of the same input, has a word for every
+feature that the job asks for, and its own constants (the model in its path, say) are the job's. What else the operation
+has no word for is left out, and said.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kling_mock.core.calls import Call
-from kling_mock.core.documents import tokens
+from kling_mock.core.documents import pointer, tokens
 from kling_mock.core.expressions import ABSENT, point, text
 from kling_mock.core.judging import judge as judge_call
 from kling_mock.core.model import Quote, Request
@@ -33,6 +34,14 @@ class Offer(NamedTuple):
     without: tuple[str, ...] = ()
 
 
+class Job(NamedTuple):
+    """What a payload asks for: the parameters that jobs have in common, and its features by the fields that ask."""
+
+    parameters: Mapping[str, Any]
+    features: Mapping[str, Mapping[str, Any]]
+    operation: Operation
+
+
 def offers(judge: Judge, body: Any, names: list[str] | None, operation: str | None = None) -> Iterator[Offer]:
     """The job of a payload at each of the named providers, its own one by default. Raises `CannotJudge`."""
     found, meant = judge.target(body, None, operation, {})
@@ -40,13 +49,18 @@ def offers(judge: Judge, body: Any, names: list[str] | None, operation: str | No
         if name == found.name:
             yield _own(judge, body, found, meant)
         else:
-            yield _elsewhere(judge, judge.providers[name], meant, job_of(found, meant, body))
+            yield _elsewhere(judge, judge.providers[name], job_of(found, meant, body))
 
 
-def job_of(provider: Provider, operation: Operation, document: Any) -> dict[str, Any]:
-    """The parameters of the job that a payload asks for, those that providers have in common."""
-    job = judge_call(_call(provider, operation, document), {}).parameters
-    return {name: job[name] for name in COMMON if name in job and not is_absent(job[name])}
+def job_of(provider: Provider, operation: Operation, document: Any) -> Job:
+    """The job that a payload asks for. Its features are those of the capability table, with the value of each field."""
+    judged = judge_call(_call(provider, operation, document), {})
+    known = {name: judged.parameters[name] for name in COMMON if not is_absent(judged.parameters.get(name))}
+    read, table, task = judged.scope["request"]["body"], provider.capabilities, operation.task
+    kind = task.kind({}) if task else None
+    rows = table.features.values() if table and isinstance(read, dict) else ()
+    asked = (row for row in rows if kind in row.kinds and row.asked.holds(read))
+    return Job(known, {row.name: {at: point(read, tokens(at)) for at in row.given(read)} for row in asked}, operation)
 
 
 def _own(judge: Judge, body: Any, provider: Provider, operation: Operation) -> Offer:
@@ -58,11 +72,11 @@ def _no_price() -> str:
     return "no table has a price for it"
 
 
-def _elsewhere(judge: Judge, provider: Provider, meant: Operation, job: Mapping[str, Any]) -> Offer:
+def _elsewhere(judge: Judge, provider: Provider, job: Job) -> Offer:
     """The best offer of a provider: a known price before an unknown one, then the one that leaves out least."""
-    like = [operation for operation in provider.operations.values() if same_kind(operation, meant)]
+    like = [operation for operation in provider.operations.values() if same_kind(operation, job.operation)]
     if not like:
-        return Offer(provider.name, None, None, f"has no operation that makes {_made(meant)}")
+        return Offer(provider.name, None, None, f"has no operation that makes {_made(job.operation)}")
     rows = [_offer(judge, provider, operation, job) for operation in like]
     return min(rows, key=lambda row: (row.quote is None, row.operation is None, len(row.without)))
 
@@ -80,28 +94,52 @@ def _made(operation: Operation) -> str:
     return f"{article} {made} from {'pictures' if operation.images else 'words alone'}"
 
 
-def _offer(judge: Judge, provider: Provider, operation: Operation, job: Mapping[str, Any]) -> Offer:
+def _offer(judge: Judge, provider: Provider, operation: Operation, job: Job) -> Offer:
     """What one operation takes for the job, or why it is another job there."""
     body: dict[str, Any] = {}
     without = []
-    for name, value in job.items():
+    for name, value in job.parameters.items():
         fixed = operation.job[name]({}) if name in operation.job else ABSENT
         if not is_absent(fixed) and not isinstance(fixed, list):
             if text(fixed) != text(value):
                 return Offer(provider.name, None, None, f"has {name} {text(fixed)} only, not {text(value)}")
-        elif not _put(operation, body, name, value) and name in PRICED:
+        elif not _put(operation, body, operation.pointers.get(name, ""), value) and name in PRICED:
             without.append(name)
+    unsaid = [name for name, fields in job.features.items() if not _says(operation, body, job.operation, fields)]
+    if unsaid:
+        return Offer(provider.name, None, None, f"has no word for {', '.join(unsaid)}")
     return _priced(judge, provider, operation, body, tuple(without))
 
 
-def _put(operation: Operation, body: dict[str, Any], name: str, value: Any) -> bool:
-    """Write a parameter where the operation's body says it, in its type; False where it has no word for it."""
-    path = tokens(operation.pointers.get(name, ""))
-    if not path or "*" in path:
-        return False
+def _says(operation: Operation, body: dict[str, Any], own: Operation, fields: Mapping[str, Any]) -> bool:
+    """Whether an operation has a word for a feature; what has the same name in both is written down.
+
+    A field is an image, which is known by its role, a parameter, which is by its name, or something of its own.
+    """
+    names = {at: name for name, at in own.pointers.items()}
+    roles = {pointer(path[:1]): role for role, path in own.images.items()}
+    for at, value in fields.items():
+        if roles.get(at) in operation.images or names.get(at) in operation.job:
+            continue
+        if _reader(operation, tokens(at)) is None or not _put(operation, body, at, value):
+            return False
+    return True
+
+
+def _reader(operation: Operation, path: list[str]) -> Reader | None:
+    """How the operation's body reads a member; None where it knows none there."""
     reader: Reader | None = next(iter(operation.bodies.values())).reader
     for token in path:
         reader = reader.members.get(token) if reader else None
+    return reader
+
+
+def _put(operation: Operation, body: dict[str, Any], at: str, value: Any) -> bool:
+    """Write a value where the operation's body says it, in its type; False where it has no word for it."""
+    path = tokens(at)
+    if not path or "*" in path:
+        return False
+    reader = _reader(operation, path)
     written = _typed(value, reader.type if reader else None)
     if written is ABSENT:
         return False

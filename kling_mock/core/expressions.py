@@ -116,6 +116,25 @@ FILTERS: Mapping[str, Callable[[Any, str], Any]] = {
 }
 
 
+def _named(argument: str) -> Callable[[Any, Scope], int]:
+    """How many items of a list a text names by a mark, in it N for the item's number: "[N] in $request.body#/x"."""
+    mark, within, source = argument.partition(" in ")
+    before, number, after = mark.partition("N")
+    if not within or not number:
+        raise ExpressionError(f"{argument!r} is no mark with an N, then 'in' and where the text is")
+    marks = re.compile(f"{re.escape(before)}([1-9][0-9]{{0,8}}){re.escape(after)}")
+    read = _reference(source)
+
+    def count(value: Any, scope: Scope) -> int:
+        if not isinstance(value, list):
+            raise TypeError("no list")
+        told, items = read(scope), len(value)
+        texts = (text for text in (told if isinstance(told, list) else [told]) if isinstance(text, str))
+        return len({number for text in texts for number in map(int, marks.findall(text)) if number <= items})
+
+    return count
+
+
 def _lookup(value: Any, name: str) -> Any:
     if isinstance(value, dict):
         return value.get(name, ABSENT)
@@ -166,26 +185,32 @@ def _reference(source: str) -> Expression:
 def _filtered(source: str) -> Expression:
     head, *filters = [part.strip() for part in source.split("|")]
     read = _reference(head)
-    steps = []
-    for name, _, argument in (part.partition(" ") for part in filters):
-        if name not in FILTERS:
-            raise ExpressionError(f"unknown filter {name!r}; known are {', '.join(FILTERS)}")
-        if name in ("iso", "parts"):
-            _zone(argument)
-        steps.append((FILTERS[name], argument))
+    steps = [_step(*part.partition(" ")[::2]) for part in filters]
 
     def evaluate(scope: Scope) -> Any:
         value = read(scope)
-        for step, argument in steps:
+        for step in steps:
             if value is ABSENT or value is None:
                 return ABSENT
             try:
-                value = step(value, argument)
+                value = step(value, scope)
             except (TypeError, ValueError):
                 return ABSENT  # a value of a type that the schema has refused already
         return value
 
     return evaluate if steps else read
+
+
+def _step(name: str, argument: str) -> Callable[[Any, Scope], Any]:
+    """One filter, compiled."""
+    if name == "named":
+        return _named(argument)
+    if name not in FILTERS:
+        raise ExpressionError(f"unknown filter {name!r}; known are {', '.join(FILTERS)}, named")
+    if name in ("iso", "parts"):
+        _zone(argument)
+    filter_ = FILTERS[name]
+    return lambda value, scope: filter_(value, argument)
 
 
 def _alternative(source: str) -> Expression:

@@ -18,7 +18,13 @@ SCOPE: Mapping[str, Any] = {
     "state": {"word": 7, "list": [1, 2]},
     "request": {
         "header": {"x-ticket": "42"},
-        "body": {"a/b": {"~": 1}, "shots": [{"prompt": "one"}, {}, {"prompt": "two"}], "null": None, "empty": ""},
+        "body": {
+            "a/b": {"~": 1},
+            "shots": [{"prompt": "one"}, {}, {"prompt": "two"}],
+            "told": "shot0 shot1, shot3; shot4 and shot3",
+            "null": None,
+            "empty": "",
+        },
     },
 }
 
@@ -81,6 +87,7 @@ def test_text_without_an_expression_stays(source: str) -> None:
         "{$request.body#/a~1b/*}",
         "{$task.nothing|iso}",
         "{$task.none|s}",
+        "{$task.id|named N in $task.id}",
     ],
 )
 def test_what_is_not_there_is_absent(source: str) -> None:
@@ -135,6 +142,10 @@ def test_an_alternative_stands_in(source: str, expected: object) -> None:
         ("{$task.price|text}", "1.5"),
         ("{$task.price|number}", 1.5),
         ("{$state.list|size}", 2),
+        ("{$request.body#/shots|named shotN in $request.body#/told}", 2),
+        ("{$request.body#/shots|named *N* in $request.body#/told}", 0),
+        ("{$request.body#/shots|named oN in $request.body#/shots/*/prompt}", 0),
+        ("{$request.body#/shots|named shotN in $request.body#/nothing}", 0),
         ("{$task.whole|s|text}", "5"),
         ("{$task.created | s | text}", "1767268800.25"),
     ],
@@ -161,6 +172,9 @@ def test_a_date_is_written_for_every_instant(ms: int) -> None:
         ("{$task..id}", "'$task..id' does not start with one of"),
         ("{$task.id ?? {$x}}", "unclosed expression in '{$task.id ?? {$x}}'"),
         ("{$task.id|isoo}", "unknown filter 'isoo'; known are ms, s, iso"),
+        ("{$task.id|named shotN}", "'shotN' is no mark with an N, then 'in' and where the text is"),
+        ("{$task.id|named shot in $task.id}", "'shot in $task.id' is no mark with an N"),
+        ("{$task.id|named N in task}", "'task' does not start with one of"),
         ("{$task.id|iso CET}", "'CET' is no offset such as +08:00"),
         ("{$task.id|parts +99:00}", "'+99:00' is no offset such as +08:00"),
         ("{$task.id ?? other}", "'other' is neither an expression nor a JSON literal"),
