@@ -11,6 +11,7 @@ from kling_mock.core.documents import Documents, Place
 from kling_mock.core.expressions import text
 from kling_mock.core.model import Violation
 from kling_mock.core.provider import Provider
+from kling_mock.report_examples import Example, Examples, shown
 from kling_mock.reports import evidence_in_words, patch_in_words
 
 WIDTH = 16
@@ -101,7 +102,15 @@ def _feature(subject: Subject, name: str) -> Facts:
     if feature.severity == "refused":
         yield from _told(subject.provider, _example(feature))
     yield "evidence", evidence_in_words(feature.evidence)
+    yield from _shown(Examples(subject.provider, subject.root).of_feature(name))
     yield from _table(table, name)
+
+
+def _shown(example: Example | None) -> Facts:
+    """The examples that were found; a payload says of itself which operation it is for, if there are several."""
+    if example is not None:
+        yield "valid", f"{example.operation} {shown(example.valid)}"
+        yield "invalid", f"{example.operation} {shown(example.invalid)}"
 
 
 def _example(feature: Feature) -> Violation:
@@ -192,6 +201,7 @@ def _keyword(subject: Subject, name: str) -> Facts:
     if path[-1] == "unknown":
         yield "says", "the documents name no such key here: the provider ignores it"
         yield "severity", "warning"
+        yield from _shown(example_of(subject, name))
         return
     place = _member(subject, operation, path[:-1])
     if place is None:
@@ -202,6 +212,17 @@ def _keyword(subject: Subject, name: str) -> Facts:
         yield "says", str(description)
     yield from sorted(dict.fromkeys(fact for part in parts for fact in _limits(part, path[-1])))
     yield "evidence", evidence_in_words(subject.provider.keyword_evidence)
+    yield from _shown(example_of(subject, name))
+
+
+def example_of(subject: Subject, name: str) -> Example | None:
+    """The examples of a keyword, if some are found."""
+    operation, *path, keyword = name.split("/")
+    schema = _member(subject, operation, path[:-1] if keyword == "unknown" else path)
+    top = _member(subject, operation, path[:1]) or schema
+    if schema is None or top is None:
+        return None
+    return Examples(subject.provider, subject.root).of_keyword(name, schema, top)
 
 
 def _member(subject: Subject, operation: str, path: Iterable[str]) -> Place | None:

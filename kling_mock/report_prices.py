@@ -54,7 +54,7 @@ def offers(judge: Judge, body: Any, names: list[str] | None, operation: str | No
 
 def job_of(provider: Provider, operation: Operation, document: Any) -> Job:
     """The job that a payload asks for. Its features are those of the capability table, with the value of each field."""
-    judged = judge_call(_call(provider, operation, document), {})
+    judged = judge_call(call_of(provider, operation, document), {})
     known = {name: judged.parameters[name] for name in COMMON if not is_absent(judged.parameters.get(name))}
     read, table, task = judged.scope["request"]["body"], provider.capabilities, operation.task
     kind = task.kind({}) if task else None
@@ -103,7 +103,7 @@ def _offer(judge: Judge, provider: Provider, operation: Operation, job: Job) -> 
         if not is_absent(fixed) and not isinstance(fixed, list):
             if text(fixed) != text(value):
                 return Offer(provider.name, None, None, f"has {name} {text(fixed)} only, not {text(value)}")
-        elif not _put(operation, body, operation.pointers.get(name, ""), value) and name in PRICED:
+        elif not put(operation, body, operation.pointers.get(name, ""), value) and name in PRICED:
             without.append(name)
     unsaid = [name for name, fields in job.features.items() if not _says(operation, body, job.operation, fields)]
     if unsaid:
@@ -121,7 +121,7 @@ def _says(operation: Operation, body: dict[str, Any], own: Operation, fields: Ma
     for at, value in fields.items():
         if roles.get(at) in operation.images or names.get(at) in operation.job:
             continue
-        if _reader(operation, tokens(at)) is None or not _put(operation, body, at, value):
+        if _reader(operation, tokens(at)) is None or not put(operation, body, at, value):
             return False
     return True
 
@@ -134,7 +134,7 @@ def _reader(operation: Operation, path: list[str]) -> Reader | None:
     return reader
 
 
-def _put(operation: Operation, body: dict[str, Any], at: str, value: Any) -> bool:
+def put(operation: Operation, body: dict[str, Any], at: str, value: Any) -> bool:
     """Write a value where the operation's body says it, in its type; False where it has no word for it."""
     path = tokens(at)
     if not path or "*" in path:
@@ -161,7 +161,7 @@ def _typed(value: Any, type_: str | None) -> Any:
 def _priced(
     judge: Judge, provider: Provider, operation: Operation, body: Mapping[str, Any], without: tuple[str, ...]
 ) -> Offer:
-    judged = judge_call(_call(provider, operation, dict(body)), {})
+    judged = judge_call(call_of(provider, operation, dict(body)), {})
     asked = {operation.pointers[name]: name for name in PRICED if name in operation.pointers}
     for violation in judged.refused:
         if violation.pointer in asked and point(body, tokens(violation.pointer)) is not ABSENT:
@@ -171,7 +171,7 @@ def _priced(
     return Offer(provider.name, operation.id, judged.quote, why, without)
 
 
-def _call(provider: Provider, operation: Operation, document: Any) -> Call:
+def call_of(provider: Provider, operation: Operation, document: Any) -> Call:
     """The call that a request with this document would be."""
     if not operation.bodies:
         raise CannotJudge(f"{operation.id} takes no body")
