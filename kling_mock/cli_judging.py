@@ -91,7 +91,7 @@ def judged(judge: Judge, file: str, provider: str | None, operation: str | None)
     """One file with its verdict, or with why there is none."""
     name = "stdin" if file == "-" else file
     try:
-        return Item(name, judge(read(file), provider, operation))
+        return Item(name, judge(read(file), provider, operation, parsed=True))
     except (Unreadable, CannotJudge) as error:
         return Item(name, problem=str(error))
 
@@ -123,7 +123,8 @@ def validate(
     """Judge payloads before they cost anything: rules, capabilities, price, and the nearest valid payload.
 
     FILE is a JSON document, "-" is standard input. Exits 0 when all would be accepted and succeed, 1 when one would be
-    refused or would fail, or costs more than --budget, 2 when one cannot be judged.
+    refused or would fail, or costs more than --budget, 2 when one cannot be judged, or has no known price under a
+    --budget.
 
     \b
     kling-mock validate payload.json
@@ -135,8 +136,8 @@ def validate(
         check_names(judge, [provider] if provider else [])
         items = progress(files, lambda file: judged(judge, file, provider, operation))
         click.echo(written(items, form, strict), color=colored(), nl=form != "github" or any_said(items))
-        over = tell_total(items, form, budget)
-    sys.exit(reports.exit_code(items, strict) or int(over))
+        beyond = tell_total(items, form, budget)
+    sys.exit(reports.exit_code(items, strict) or beyond)
 
 
 def any_said(items: list[Item]) -> bool:
@@ -158,9 +159,9 @@ def written(items: list[Item], form: str, strict: bool) -> str:
     return FORMATS[form](items, strict)
 
 
-def tell_total(items: list[Item], form: str, budget: Decimal | None) -> bool:
-    """Print the sum of several files, and whether it is over the budget; beside a machine's format, on the other
-    stream.
+def tell_total(items: list[Item], form: str, budget: Decimal | None) -> int:
+    """Print the sum of several files, and whether it is within the budget; beside a machine's format, on the other
+    stream. Gives the exit code: 1 for over it, 2 where an unknown price hides whether it is.
     """
     found = reports.total(items)
     other = form != "text"
@@ -169,7 +170,12 @@ def tell_total(items: list[Item], form: str, budget: Decimal | None) -> bool:
     over = reports.over_budget(found, budget) if budget is not None else []
     for line in over:
         click.echo(line, err=other)
-    return bool(over)
+    if over:
+        return 1
+    if budget is not None and found.unknown:
+        click.echo("whether it is within the budget cannot be told: a price is unknown", err=other)
+        return 2
+    return 0
 
 
 @click.command()

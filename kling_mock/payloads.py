@@ -71,13 +71,15 @@ class Judge:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         files: Mapping[str, bytes] | None = None,
+        parsed: bool = False,
     ) -> Verdict:
         """Judge a body: a JSON document, or its text or bytes. Provider and operation are guessed from its shape.
 
-        `files` are the file parts of a form, by field. What is no JSON is refused as the mock does it. Raises
-        `CannotJudge` when there is nothing to judge by, `NotJson` (a ValueError) where that is for want of any JSON.
+        `parsed` says that a text is the document itself, a JSON string. `files` are the parts of a form, by field.
+        What is no JSON is refused as the mock does it. Raises `CannotJudge` when there is nothing to judge by, and
+        `NotJson` (a ValueError) where that is for want of any JSON.
         """
-        document, problem = _document(body)
+        document, problem = _document(body, parsed)
         try:
             found, chosen, other = self._target(document, provider, operation, files or {})
         except CannotJudge:
@@ -201,9 +203,9 @@ def _sound(document: Any) -> bool:
     return True
 
 
-def _document(body: Any) -> tuple[Any, NotJson | None]:
+def _document(body: Any, parsed: bool) -> tuple[Any, NotJson | None]:
     """The document in a body, and why it is none that a provider would read."""
-    if not isinstance(body, str | bytes):
+    if parsed or not isinstance(body, str | bytes):
         try:
             check_document(body)
         except NotJson as error:

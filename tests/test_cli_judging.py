@@ -254,10 +254,14 @@ def test_units_are_never_added_to_one_another(write: Write) -> None:
 
 
 def test_a_price_that_nobody_knows_is_not_0(write: Write) -> None:
-    """No sum at all is no 0 either."""
+    """No sum at all is no 0 either, and within no budget."""
     got = validate(write({"toy": "train"}), "--budget", "1")
-    assert got.exit_code == 0
-    assert got.stdout.splitlines()[-2:] == ["1 file: price unknown", "  price unknown: job.json"]
+    assert got.exit_code == 2
+    assert got.stdout.splitlines()[-3:] == [
+        "1 file: price unknown",
+        "  price unknown: job.json",
+        "whether it is within the budget cannot be told: a price is unknown",
+    ]
 
 
 def test_a_machines_format_stays_whole_beside_the_sum(write: Write) -> None:

@@ -33,6 +33,12 @@ LOOKALIKES: dict[str, dict[str, str]] = {
         "85174ebef8d1b69deef798faac63e499": "the name of a file in the document's example",
         "2522944d90eaa1040ed3a7ed39401942": "the name of a file in the document's example",
     },
+    "fixtures/kling/payloads/a-data-url-for-a-picture.json": {
+        "iVBORw0KGgoAAAANSUhEUgAAASwAAAEsBAMAAACLU5NGAAAAMFBMVEW9XUu": "how a PNG begins in base64",
+    },
+    "fixtures/pixazo/payloads/a-data-url-for-a-picture.json": {
+        "iVBORw0KGgoAAAANSUhEUgAAASwAAAEsBAMAAACLU5NGAAAAMFBMVEW9XUu": "how a PNG begins in base64",
+    },
     "kling_mock/server/control.yaml": {
         "dGVzdHNlY3JldHRlc3RzZWNyZXR0ZXN0c2VjcmV0MTI": "testsecrettest... in base64: the vendor's published vector",
     },
@@ -44,7 +50,7 @@ LOOKALIKES: dict[str, dict[str, str]] = {
     },
     "tests/server/test_control_tasks.py": {"sk-abcdefgh1234": "the alphabet, to be hidden by the mock"},
     "tests/server/test_journal.py": {
-        "39fd275168a51c92a246a0fee781b3df": "a digest that the test computes",
+        "3d2c0c0b9ca89541aa2043b3f6c3ce76": "a digest that the test computes",
         "eyJhbGciOiJIUzI1NiJ9": "a token's header alone, to be hidden by the mock",
         "eyJhbGciOiJub25lIn0": "a token's header alone, to be hidden by the mock",
         "eyJpc3MiOiJhIn0": "a token's one claim, to be hidden by the mock",

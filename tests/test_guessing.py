@@ -96,7 +96,7 @@ def test_a_key_of_a_sister_operation_is_no_sign_of_another_provider() -> None:
     [
         (
             {"model_name": "kling-v2-1", "prompt": "x", "mode": "std", "duration": "5"},
-            "createTextToVideo",
+            SHARED,
             "createImage",
         ),
         (WITH_RATIO, "createImage", SHARED),

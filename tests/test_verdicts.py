@@ -75,10 +75,15 @@ def test_shots_that_do_not_fill_the_video_are_mended(body: dict[str, Any], patch
     assert finding.suggestion == (patch,)
 
 
-def test_shots_beyond_the_longest_video_have_no_mechanical_repair() -> None:
-    """Neither the last shot nor the whole can be chosen so that it fits."""
+def test_shots_beyond_the_longest_video_are_mended_in_two_steps() -> None:
+    """Neither the last shot nor the whole can be chosen so that it fits: both are."""
     verdict = judge(shots("9", "9"))
-    assert [(row.rule, row.suggestion) for row in verdict.violations] == [("shots-fill-the-video", None)]
+    assert [row.rule for row in verdict.violations] == ["shots-fill-the-video"]
+    assert [row.patch for row in verdict.suggestions] == [
+        ({"op": "replace", "path": "/multi_prompt/1/duration", "value": "1"},),
+        ({"op": "replace", "path": "/duration", "value": "10"},),
+    ]
+    assert judge(shots("9", "1", duration="10")).ok
 
 
 def test_shots_of_the_vendors_own_need_not_fill_the_video() -> None:

@@ -122,7 +122,7 @@ def judged(mock: Mock, given: Given) -> Response:
     if "provider" in asked:
         steering.provider(mock, asked["provider"], "/provider")
     try:
-        verdict = Judge(mock.providers)(asked["body"], asked.get("provider"), asked.get("operation"))
+        verdict = Judge(mock.providers)(asked["body"], asked.get("provider"), asked.get("operation"), parsed=True)
     except CannotJudge as error:
         raise Problem(422, errors=[("/operation" if "operation" in asked else "/body", str(error))]) from None
     return reply(verdict.as_json())

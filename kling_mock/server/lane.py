@@ -78,6 +78,10 @@ class Lane:
         except Gone:
             abort(scope)
             await _end(receive)
+        except asyncio.CancelledError:
+            # The server stops: who waits for an answer that never comes must not be given one.
+            abort(scope)
+            await _end(receive)
 
     def garbled(self, request: Request) -> bytes:
         """All bytes of the answer to what is no HTTP request, of which `request` is what could be read."""

@@ -112,6 +112,8 @@ def register(
     if variant is not None and variant not in chosen.variants:
         near = closest(cut(variant), chosen.variants)
         raise Refused("value", f"{name} has no variant {cut(variant)!r}{near}", "/variant")
+    if slots is not None and (not isinstance(slots, int) or isinstance(slots, bool) or slots < 0):
+        raise Refused("value", f"slots are a whole number from 0 on, not {cut(repr(slots))}", "/slots")
     bought = None if packs is None else _packs(chosen, packs)
     return mock.accounts.register(chosen, bought, slots, scenario, variant)
 

@@ -30,7 +30,7 @@ def refusal(url: str, allowed: Collection[str]) -> str | None:
 
 def not_permitted(host: str) -> str:
     """Why a host is not called, and what would let it be."""
-    return f"{bare(host)[:80]} is not this machine; `kling-mock serve --callback-allow {bare(host)[:80]}` lets it in"
+    return f"{bare(host)[:80]} is no loopback address; `kling-mock serve --callback-allow {bare(host)[:80]}` lets it in"
 
 
 def permitted(host: str, allowed: Collection[str]) -> bool:

@@ -98,7 +98,9 @@ class Suspicions:
 
 def counts(violation: Violation, warnings: bool = False) -> bool:
     """Whether a violation says that the client did something wrong."""
-    return violation.rule not in OF_THE_ACCOUNT and (warnings or violation.severity != "warning")
+    # A scenario that there is not is a slip of the test itself, which would pass for the wrong reason.
+    wrong = warnings or violation.severity != "warning" or violation.rule == "mock/scenario"
+    return violation.rule not in OF_THE_ACCOUNT and wrong
 
 
 def _emptied(rows: deque[T]) -> tuple[T, ...]:

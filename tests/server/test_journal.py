@@ -113,7 +113,7 @@ def test_an_entry_of_a_create(kling: Client) -> None:
             ],
             "billed": {"amount": "1", "unit": "units"},
             "lost": False,
-            "fingerprint": "39fd275168a51c92a246a0fee781b3df",
+            "fingerprint": "3d2c0c0b9ca89541aa2043b3f6c3ce76",
             "saw": [{"task": answer.json["data"]["task_id"], "state": "submitted", "ended": False}],
         }
     ]

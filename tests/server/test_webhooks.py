@@ -538,7 +538,7 @@ def test_a_real_address_is_never_called(name: str, client: MakeClient, caplog: p
     caller.mock.deliver_due()
     refused = rows(caller)
     assert {(row.outcome, row.attempts) for row in refused} == {("refused", ())}
-    assert all("example.com is not this machine" in (row.reason or "") for row in refused)
+    assert all("example.com is no loopback address" in (row.reason or "") for row in refused)
     lines = [line for line in caplog.messages if "was not sent to" in line]
     assert len(lines) == len(refused)
     assert "user:pass" not in caplog.text
