@@ -433,7 +433,7 @@ def test_a_judge_of_other_providers(toymaker: Provider) -> None:
 
 def test_a_json_string_is_a_document_when_it_was_parsed() -> None:
     """What a file or a request holds is judged as what it is: no object, and nothing raises."""
-    verdict = Judge(PROVIDERS)('"hi"', "kling", "createImageToVideo", parsed=True)
+    verdict = Judge(PROVIDERS)("hi", "kling", "createImageToVideo", parsed=True)
     assert [(row.rule, row.pointer) for row in verdict.violations if row.severity == "refused"] == [
         ("createImageToVideo/type", "")
     ]

@@ -170,7 +170,7 @@ def _rules(call: Call, document: Any, facts: Facts, found: Collection[Violation]
     kind = operation.task.kind({})
     refused = [violation.pointer for violation in found if violation.severity == "refused"]
     for judged in provider.judged:
-        if kind in judged.kinds and not any(_touched(field, refused) for field in judged.reads):
+        if kind in judged.kinds and not (refused and any(_touched(field, refused) for field in judged.reads)):
             violation = judged.violation(document, pictures)
             if violation is not None:
                 broken.append(violation)
