@@ -25,7 +25,8 @@ from kling_mock.cli import main
 from kling_mock.cli_types import Size
 from kling_mock.loading import bundled, load_providers, read_yaml
 
-COMMAND = [sys.executable, "-m", "kling_mock"]
+# -P: the package that is installed is tested, not the folder that pytest happens to run in.
+COMMAND = [sys.executable, "-P", "-m", "kling_mock"]
 COMMANDS = ("serve", "env", "token", "scenarios", "example", "check-spec")
 NAMES = {
     *("KLING_BASE_URL", "KLING_ACCESS_KEY", "KLING_SECRET_KEY", "KLING_API_KEY"),

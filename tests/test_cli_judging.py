@@ -22,7 +22,7 @@ from kling_mock.cli import main
 from kling_mock.loading import bundled, load_providers, read_documents
 from kling_mock.report_explain import Subject, explained, ids
 
-COMMAND = [sys.executable, "-m", "kling_mock"]
+COMMAND = [sys.executable, "-P", "-m", "kling_mock"]
 TOYS = Path(__file__).parent / "providers"
 TOY = ("--specs", str(TOYS), "--provider", "toymaker")
 MEDIA = bundled("fixtures") / "media"

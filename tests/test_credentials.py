@@ -62,11 +62,12 @@ LOOKALIKES: dict[str, dict[str, str]] = {
 
 def files() -> Iterator[tuple[str, str]]:
     """The text files of the tree: those that git tracks, or all that lie where the project's own do."""
+    folders = ("kling_mock", "specs", "fixtures", "tests", "contract_tests", "docs", "bench")
+    lying = (path for folder in folders for path in (ROOT / folder).rglob("*"))
     names = tracked() or [
         str(path.relative_to(ROOT))
-        for folder in ("kling_mock", "specs", "fixtures", "tests", "contract_tests", "docs")
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file() and not any(part.startswith((".", "__")) for part in path.parts)
+        for path in (*ROOT.iterdir(), *lying)
+        if path.is_file() and not any(part.startswith((".", "__")) for part in path.relative_to(ROOT).parts[:-1])
     ]
     for name in names:
         content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""

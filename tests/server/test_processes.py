@@ -18,7 +18,7 @@ from tests.conftest import TOYS
 from tests.exchanges import created_as, every_provider, of_role, poll, send, written
 from tests.server.wire import Remote
 
-COMMAND = [sys.executable, "-m", "kling_mock", "serve", "--port", "0", "--quiet", "--at", "2026-01-01T00:00:00Z"]
+COMMAND = [sys.executable, "-P", "-m", "kling_mock", "serve", "--port", "0", "--quiet", "--at", "2026-01-01T00:00:00Z"]
 HOST = {"host": "127.0.0.1:8787"}  # each process has a port of its own, and replies show the address that was called
 HASHES = ("0", "4242")
 FILE = re.compile(r"/_mock/media/[^\"]+")
