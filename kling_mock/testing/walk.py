@@ -27,7 +27,7 @@ from kling_mock.loading import read_yaml
 from kling_mock.server import steering, steering_webhooks
 from kling_mock.server.mock import MEDIA
 from kling_mock.server.serving import Running
-from kling_mock.testing.receiver import Got, Receiver
+from kling_mock.contract.receiver import Got, Receiver
 
 PATIENCE_SECONDS = 1.5
 TRIES, LOOKS = 3, 10

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
 
 from msgspec import Struct
 
@@ -19,6 +20,14 @@ class Got(Struct, frozen=True):
     path: str
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def document(self) -> Any:
+        """The decoded JSON body; None where it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
 
 
 class Receiver:

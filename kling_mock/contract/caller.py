@@ -1,0 +1,313 @@
+"""Who calls a target: sends requests, holds every answer against the documents, and writes down what passed.
+
+A caller is one account at one target during one probe. What it sends is judged first, by the same judge as the mock's;
+so it is known of every request what the documents say of it and what it may cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kling_mock.contract.agreement import Agreement, Sighting
+from kling_mock.contract.control import Control
+from kling_mock.contract.failures import CHECKS, Failure, curl
+from kling_mock.contract.messages import Message
+from kling_mock.contract.purse import MoneySpent, Purse, Spent
+from kling_mock.contract.referee import Referee
+from kling_mock.contract.target import Answer, Target, Unanswered
+from kling_mock.core.calls import Call
+from kling_mock.core.documents import pointer
+from kling_mock.core.expressions import ABSENT
+from kling_mock.core.judging import Judgement
+from kling_mock.core.judging import judge as judge_call
+from kling_mock.core.model import Exchange, Request, Sight, Upload, Violation
+from kling_mock.core.provider import Operation
+from kling_mock.payloads import measured
+
+SHOWN = frozenset({"content-type", "prefer"})
+"""The headers of a request that are kept: credentials are not."""
+
+Credentials = Callable[[Operation], Mapping[str, str]]
+
+
+class Ended(Exception):
+    """A probe that cannot go on after what it found; the failure is told already."""
+
+
+class Seen(Struct, frozen=True):
+    """One call: what was asked, what the documents say of that, and what came back."""
+
+    operation: Operation
+    request: Request
+    judgement: Judgement
+    answer: Answer
+    exchange: Exchange
+    tasks: tuple[Sighting, ...]
+    errors: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was answered with success; some refusals come with a status of success."""
+        return self.answer.status < 300 and not self.errors
+
+
+class Caller:
+    """One account at a target; `control` is there where the target is a mock, whose time it moves."""
+
+    def __init__(
+        self,
+        agreement: Agreement,
+        target: Target,
+        credentials: Credentials,
+        purse: Purse,
+        referee: Referee,
+        control: Control | None = None,
+        account: str | None = None,
+    ) -> None:
+        self.agreement, self.target, self.purse, self.referee = agreement, target, purse, referee
+        self.provider = agreement.provider
+        self.control, self.account = control, account
+        self.failures: list[Failure] = []
+        self.exchanges: list[Exchange] = []
+        self.phase, self.probe = "", ""
+        self._credentials = credentials
+        self._now = 0
+
+    # Time
+
+    def wait(self, ms: int) -> None:
+        """Let time pass for the target: the account's clock is moved where there is one, else it really passes."""
+        self._now += ms
+        if self.control is not None and self.account is not None:
+            self.control.advance(self.account, ms)
+        else:
+            self.target.wait(ms)
+
+    def forget(self) -> None:
+        """Let a mock forget what the account did, so that the same calls get the same answers."""
+        if self.control is not None and self.account is not None:
+            self.control.call("POST", "/_mock/reset", {"account": self.account})
+
+    # Calling
+
+    def call(self, message: Message, credential: Mapping[str, str] | None = None) -> Seen:
+        """Send a message with the account's credential, or this one. Raises `TooDear`, `MoneySpent` and `Ended`."""
+        headers = self._credentials(message.operation) if credential is None else credential
+        request = message.request()
+        signed = replace(request, headers={**request.headers, **headers})
+        return self.send(message.operation, signed, self.judged(message))
+
+    def judged(self, message: Message) -> Judgement:
+        """What the documents say of a message."""
+        call = self._call(message, message.head())
+        return judge_call(call, measured(call))
+
+    def send(self, operation: Operation, request: Request, judgement: Judgement) -> Seen:
+        """Send a request as it stands, whose judgement is known."""
+        self.purse.cover(judgement)
+        try:
+            answer = self.target.send(request)
+        except Unanswered as error:
+            self._pay(operation, judgement, None)
+            self.stop("answered", f"there was no answer: {error}", operation=operation, request=request)
+        seen = self._seen(operation, request, judgement, answer)
+        self._pay(operation, judgement, seen)
+        self._check(seen)
+        return seen
+
+    def credential(self, operation: Operation) -> Mapping[str, str]:
+        """The header that proves who calls an operation."""
+        return self._credentials(operation)
+
+    def noted(
+        self, operation: Operation, message: Message, status: int, headers: Mapping[str, Any], body: bytes
+    ) -> None:
+        """Write down a call that somebody else has made; whether it cost anything is written down too."""
+        told = {name.lower(): str(value[0] if isinstance(value, list) else value) for name, value in headers.items()}
+        judgement = self.judged(message)
+        seen = self._seen(operation, message.head(), judgement, Answer(status, told, body))
+        self._pay(operation, judgement, seen)
+
+    def repeated(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        """The status of a request that goes to a whole address of the target's."""
+        path, _, query = url.removeprefix(self.target.url).partition("?")
+        lower = {name.lower(): value for name, value in headers.items()}
+        return self.plain(Request(method, path, query, lower, body)).status
+
+    def plain(self, request: Request) -> Answer:
+        """Send what is no operation's request; nothing that could create a task may be sent so. Raises `Ended`."""
+        try:
+            return self.target.send(request)
+        except Unanswered as error:
+            self.stop("answered", f"there was no answer: {error}")
+
+    def told(self, answer: Answer, check: str, *reasons: str) -> None:
+        """An answer to what is no operation's request is one of these entries of the catalogue."""
+        if not set(reasons) & set(self.agreement.errors(answer)):
+            self.fail(
+                check,
+                "it was not refused as the documents have it",
+                expected=reasons,
+                got=[answer.status, _body(answer)],
+            )
+
+    def _call(self, message: Message, request: Request) -> Call:
+        document, uploads = message.document, {}
+        if message.files:
+            document = {**(document if isinstance(document, dict) else {}), **dict.fromkeys(message.files, "file")}
+            uploads = {pointer([name]): Upload(name, "", content) for name, content in message.files.items()}
+        return Call(self.provider, request, message.operation, message.path, document=document, uploads=uploads)
+
+    def _seen(self, operation: Operation, request: Request, judgement: Judgement, answer: Answer) -> Seen:
+        tasks = tuple(self.agreement.sightings(operation, answer))
+        billed = judgement.quote if operation.role == "create" and answer.status < 300 and tasks else None
+        exchange = Exchange(
+            at=self._now,
+            ordinal=len(self.exchanges) + 1,
+            provider=self.provider.name,
+            account=self.account,
+            operation=operation.id,
+            role=operation.role,
+            task=tasks[0].id if tasks and operation.role != "list" else None,
+            request=self._asked(request, judgement),
+            reply={"status": answer.status, "headers": dict(answer.headers), "body": _body(answer)},
+            violations=judgement.violations,
+            billed=billed.amount if billed else None,
+            unit=billed.unit if billed else None,
+            fingerprint=judgement.fingerprint or None,
+            saw=tuple(Sight(task.id, task.states[0], self._ended(task)) for task in tasks if task.states),
+        )
+        self.exchanges.append(exchange)
+        return Seen(operation, request, judgement, answer, exchange, tasks, tuple(self.agreement.errors(answer)))
+
+    def _asked(self, request: Request, judgement: Judgement) -> dict[str, Any]:
+        document = judgement.call.document
+        return {
+            "method": request.method,
+            "path": request.path,
+            "query": request.query,
+            "headers": {name: value for name, value in request.headers.items() if name in SHOWN},
+            "body": None if document is ABSENT else document,
+        }
+
+    def _ended(self, task: Sighting) -> bool:
+        return all(self.provider.lifecycle.ended(state) for state in task.states)
+
+    def _pay(self, operation: Operation, judgement: Judgement, seen: Seen | None) -> None:
+        """Write down what a target that bills has been made to do; one that did it unasked ends the run."""
+        if self.purse.limit is None or operation.role != "create" or (seen is not None and not seen.ok):
+            return
+        quote, refused = judgement.quote, judgement.refused
+        task = seen.tasks[0].id if seen and seen.tasks else None
+        amount = quote.amount if quote else None
+        self.purse.spent.append(Spent(task, amount, quote.unit if quote else None, not refused))
+        if refused and seen is not None:
+            why = refused[0]
+            self.fail("refused", f"it was accepted in spite of {why.rule}", seen, expected="a refusal", at=why.pointer)
+            raise MoneySpent(f"task {task} was made, which the documents refuse for {why.rule}")
+
+    # Checking
+
+    def _check(self, seen: Seen) -> None:
+        for check, at, message in self.referee.reply(seen.operation, seen.answer):
+            self.fail(check, message, seen, at=at)
+        if seen.answer.status >= 400 and not seen.errors:
+            self.fail(
+                "error",
+                "no entry of the catalogue has this status, envelope and code",
+                seen,
+                got=_body(seen.answer),
+            )
+        for task in seen.tasks:
+            shown = {name: value for name, value in task.values.items() if name.startswith("state.")}
+            if shown and not task.states:
+                self.fail("word", "no state of the lifecycle has these words", seen, got=shown)
+
+    def fail(
+        self,
+        check: str,
+        message: str,
+        *seen: Seen,
+        expected: Any = None,
+        got: Any = None,
+        at: str | None = None,
+        operation: Operation | None = None,
+        request: Request | None = None,
+        command: str | None = None,
+    ) -> None:
+        """Write down a failure; `command` repeats it where it was no request of ours."""
+        last = seen[-1] if seen else None
+        operation = last.operation if last else operation
+        request = last.request if last else request
+        self.failures.append(
+            Failure(
+                check=check,
+                provider=self.provider.name,
+                phase=self.phase,
+                probe=self.probe,
+                message=message,
+                operation=operation.id if operation else None,
+                pointer=at,
+                expected=expected,
+                got=got,
+                exchanges=tuple(row.exchange for row in seen),
+                curl=self._curl(operation, request) if operation and request else command,
+                breaks=CHECKS[check].breaks,
+            )
+        )
+
+    def stop(self, check: str, message: str, *seen: Seen, **words: Any) -> Never:
+        """Write down a failure after which the probe makes no sense any more. Raises `Ended`."""
+        self.fail(check, message, *seen, **words)
+        raise Ended
+
+    def _curl(self, operation: Operation, request: Request) -> str:
+        query = f"?{request.query}" if request.query else ""
+        url = f"{self.target.url}{request.path}{query}"
+        return curl(url, request.method, request.headers, request.body, self._secret(operation))
+
+    def _secret(self, operation: Operation) -> dict[str, str]:
+        """The headers that hold a credential, as words of a shell."""
+        words = {}
+        for scheme in (scheme for alternative in operation.security for scheme in alternative):
+            way = scheme.ways[-1]
+            variable = self.provider.credentials[way.credential].variable
+            value = f"$(kling-mock token --provider {self.provider.name})" if way.jwt else f"${variable}"
+            words[scheme.header] = f"{scheme.prefix} {value}".strip()
+        return words
+
+    # Expecting
+
+    def accepted(self, seen: Seen) -> None:
+        """It was answered with success, as the documents allow it. Raises `Ended` where it was not."""
+        if not seen.ok:
+            known = " or ".join(seen.errors) or "an unknown error"
+            self.stop("accepted", f"it was refused with {known}", seen, expected="success", got=_body(seen.answer))
+
+    def refused(self, seen: Seen, *reasons: str) -> None:
+        """It was refused with one of these entries of the catalogue."""
+        expected = [f"{name} ({self.provider.errors.catalogue[name].status})" for name in reasons]
+        if seen.ok:
+            self.stop("refused", "it was accepted", seen, expected=" or ".join(expected), got=seen.answer.status)
+        if not set(reasons) & set(seen.errors):
+            self.fail("reason", "it was refused for another reason", seen, expected=expected, got=_body(seen.answer))
+
+    def answers(self, violation: Violation) -> str:
+        """The entry of the catalogue that answers a violation."""
+        return self.provider.errors.answer(violation)
+
+
+def _body(answer: Answer) -> Any:
+    """The body of an answer as it may be shown: JSON, or the beginning of a text."""
+    document = answer.document
+    return answer.body[:300].decode("utf-8", "replace") if document is ABSENT else document
+
+
+def unit_price(judgement: Judgement) -> Decimal | None:
+    """What a request costs by its quote; None where no price is known."""
+    return judgement.quote.amount if judgement.quote else None

@@ -1,0 +1,343 @@
+"""The phase of fuzzing: schemathesis asks what a document allows and forbids, and chains calls by its links.
+
+Its checks of methods, credentials and valid data are replaced by ones that read the provider's own tables. Hypothesis's
+choices are fixed, so two runs send the same requests as far as the target answers the same. Multipart operations take
+part with texts as parts (a picture by its URL): schemathesis cannot make a picture, the examples send files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import CheckContext, not_a_server_error
+from schemathesis.core.failures import AcceptedNegativeData, FailureGroup, ServerError
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.core.transport import Response
+from schemathesis.generation.case import Case
+from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
+from schemathesis.generation.meta import REQUEST_SHAPE_PROBES, CoverageScenario, coverage_scenario
+from schemathesis.generation.stateful.state_machine import StepInput, StepOutput
+from schemathesis.openapi.checks import UndefinedContentType, UndefinedStatusCode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from kling_mock.contract.agreement import Agreement
+from kling_mock.contract.caller import Caller
+from kling_mock.contract.messages import Message
+from kling_mock.contract.probes import Probe
+from kling_mock.contract.purse import TooDear
+from kling_mock.contract.referee import bundle
+from kling_mock.core.calls import images
+from kling_mock.core.documents import tokens
+from kling_mock.core.expressions import ABSENT
+from kling_mock.core.provider import Operation, Provider
+
+PICTURE = "https://example.com/first.png"
+"""URLs are not fetched, so any is a picture."""
+CONFIG = {
+    "generation": {"deterministic": True, "database": "none", "allow-x00": False},
+    "phases": {
+        "coverage": {"enabled": True, "generate-duplicate-query-parameters": False},
+        # By default links are guessed from replies as well, and a run then passes without a single create.
+        "stateful": {"max-steps": 4, "inference": {"algorithms": []}},
+    },
+}
+STEADY = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+MODES = [HypothesisTestMode.EXAMPLES, HypothesisTestMode.COVERAGE, HypothesisTestMode.FUZZING]
+BEYOND = ("mock/task.", "mock/alias.")
+
+
+def fuzz(agreement: Agreement, max_examples: int) -> Iterator[Probe]:
+    """A probe for each operation, and one that follows links."""
+    surface = Surface(agreement, max_examples)
+    for label, operation in surface.operations.items():
+        of = agreement.provider.operations[label]
+        costs = of.role == "create"
+        run = partial(surface.one, operation=operation)
+        yield Probe("fuzz", label, run, only_mock=costs, operation=label)
+    yield Probe("fuzz", "linked calls", surface.linked, only_mock=True)
+
+
+class Surface:
+    """A provider's document as schemathesis reads it."""
+
+    def __init__(self, agreement: Agreement, max_examples: int) -> None:
+        self.agreement, self.max_examples = agreement, max_examples
+        config = schemathesis.Config.from_dict(CONFIG)
+        self.schema = schemathesis.openapi.from_dict(bundle(agreement), config=config)
+        self._caller: Caller | None = None
+        surface = self
+
+        @self.schema.auth(refresh_interval=None)  # type: ignore[misc]
+        class Credential:
+            """The credential of who calls now."""
+
+            def get(self, case: Case, context: Any) -> dict[str, str]:
+                return surface.credential(case)
+
+            def set(self, case: Case, data: dict[str, str], context: Any) -> None:
+                case.headers.update(data)
+
+    def credential(self, case: Case) -> dict[str, str]:
+        """The header that proves who calls a case's operation."""
+        assert self._caller is not None
+        operation = self.agreement.provider.operations[case.operation.definition.raw["operationId"]]
+        return dict(self._caller.credential(operation))
+
+    @cached_property
+    def operations(self) -> dict[str, Any]:
+        """schemathesis's operations by the ids of ours."""
+        found = (result.ok() for result in self.schema.get_all_operations())
+        return {row.definition.raw["operationId"]: row for row in found}
+
+    def one(self, caller: Caller, operation: Any) -> None:
+        """Valid, invalid and boundary requests of an operation get the answers that the document promises."""
+        self._caller, asker = caller, Asker(caller)
+
+        def ask(case: Case) -> None:
+            asker.ask(case)
+
+        config = HypothesisTestConfig(
+            project=self.schema.config,
+            modes=MODES,
+            settings=settings(STEADY, max_examples=self.max_examples),
+        )
+        create_test(operation=operation, test_func=ask, config=config)()
+
+    def linked(self, caller: Caller) -> None:
+        """Calls chained by the document's links: creates happen, links are followed, and what was created is found."""
+        self._caller = caller
+        asker, posts, followed = Asker(caller), set[str](), set[str]()
+
+        class Chain(self.schema.as_state_machine()):  # type: ignore[misc]
+            """Creates and the queries that their replies link to."""
+
+            def setup(self) -> None:
+                # Hypothesis repeats what it drew: the same calls must find the same tasks.
+                caller.forget()
+
+            def step(self, input: StepInput) -> StepOutput | None:
+                case = input.case
+                response = asker.ask(case)
+                if response is None:
+                    return None
+                self.after_call(response, case)
+                if case.method == "POST" and response.status_code < 300:
+                    posts.add(case.path)
+                if whole(input) and case.meta.generation.mode.is_positive:
+                    followed.add(case.operation.label)
+                    if response.status_code >= 300:
+                        asker.fail("found", f"a created task is lost: {case.operation.label}", case, response)
+                return StepOutput(response, case)
+
+        Chain.run(settings=settings(STEADY, stateful_step_count=4, max_examples=2 * self.max_examples + 1))
+        creates = {row.path for row in caller.provider.operations.values() if row.role == "create"}
+        if not creates & posts or not followed:
+            caller.fail("found", "no create was followed by a link", expected=sorted(creates), got=sorted(followed))
+
+
+class Asker:
+    """Sends schemathesis's cases as one caller, and holds the answers against the documents."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller, self.provider = caller, caller.provider
+        self._told: set[tuple[str, str]] = set()
+
+    def ask(self, case: Case) -> Response | None:
+        """Send a case and check its answer; None for one that could cost more than may be spent."""
+        operation = self._operation(case)
+        fitted(operation, case)
+        message = self._message(case)
+        try:
+            self.caller.purse.cover(self.caller.judged(message))
+        except TooDear:
+            return None
+        response = case.call(base_url=self.caller.target.url)
+        self.caller.noted(operation, message, response.status_code, dict(response.headers), response.content)
+        self._check(case, response)
+        return response
+
+    def _check(self, case: Case, response: Response) -> None:
+        plain = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+        ours: list[Callable[..., None]] = [
+            self._unsupported_method,
+            self._ignored_auth,
+            self._positive,
+            self._negative,
+        ]
+        try:
+            case.validate_response(response, checks=[*plain, *ours])
+        except FailureGroup as group:
+            for error in group.exceptions:
+                self.fail(_check_of(error), error.title if hasattr(error, "title") else str(error), case, response, error)
+
+    def fail(self, check: str, message: str, case: Case, response: Response, error: Any = None) -> None:
+        """Write down a failure, each kind of one for an operation once."""
+        operation = self._operation(case)
+        detail = str(error or "").strip()
+        if (operation.id, check + message) not in self._told:
+            self._told.add((operation.id, check + message))
+            got = response.content[:300].decode("utf-8", "replace")
+            told = f"{message}: {detail[:300]}" if detail else message
+            command = case.as_curl_command() if len(str(case.body)) < 2000 else None
+            self.caller.fail(check, told, operation=operation, got=[response.status_code, got], command=command)
+
+    def _operation(self, case: Case) -> Operation:
+        return self.provider.operations[case.operation.definition.raw["operationId"]]
+
+    # Checks
+
+    def _unsupported_method(self, ctx: CheckContext, response: Response, case: Case) -> None:
+        """A wrong method gets the provider's own answer, not always a 405, and Allow lists the path's methods."""
+        if coverage_scenario(case) != CoverageScenario.UNSPECIFIED_HTTP_METHOD:
+            return
+        methods = {row.method for row in self.provider.operations.values() if row.path == case.operation.path}
+        allow = (response.headers.get("allow") or [""])[0]
+        assert response.status_code == status_of(self.provider, "route.method"), "a wrong method has another status"
+        assert not allow or {word.strip() for word in allow.split(",")} == methods, f"Allow is {allow!r}"
+
+    def _ignored_auth(self, ctx: CheckContext, response: Response, case: Case) -> None:
+        """What was accepted is refused without a credential, or with one of nobody, in the provider's own way."""
+        operation = self._operation(case)
+        scheme = next((scheme for way in operation.security for scheme in way), None)
+        if scheme is None or response.status_code >= 300 or self.caller.purse.limit is not None:
+            return
+        if () not in operation.security:
+            assert self._again(response, {}) == status_of(self.provider, "token.missing"), "no credential is asked for"
+        wrong = {scheme.header: f"{scheme.prefix} nobody".strip()}
+        known = {status_of(self.provider, f"token.{why}") for why in ("malformed", "unknown")}
+        assert self._again(response, wrong) in known, "a credential of nobody is taken"
+
+    def _again(self, response: Response, credential: dict[str, str]) -> int:
+        """The status of the same request with another credential."""
+        request = response.request
+        shown = {s.header for row in self.provider.operations.values() for way in row.security for s in way}
+        kept = {name: value for name, value in request.headers.items() if name.lower() not in shown}
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        return self.caller.repeated(request.method or "", request.url or "", {**kept, **credential}, body)
+
+    def _positive(self, ctx: CheckContext, response: Response, case: Case) -> None:
+        """What fits the document is accepted, unless it asks for what is not there.
+
+        That is the only lenience: an unknown task or parent, an alias taken twice, a text that is no picture and a rule
+        that no schema states. A target that names its rules has to name one of these; of any other the judge says it.
+        """
+        if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code < 400:
+            return
+        if coverage_scenario(case) in REQUEST_SHAPE_PROBES:
+            return
+        rules = self._rules(case, response)
+        others = [rule for rule in rules if rule not in beyond_schemas(self.provider) and not rule.startswith(BEYOND)]
+        assert not others, f"valid data was refused for {', '.join(others)}"
+        assert rules or self._operation(case).role != "create", "valid data was refused for no reason"
+
+    def _rules(self, case: Case, response: Response) -> list[str]:
+        """The rules for which a request was refused: as the target names them, or else as the judge does."""
+        told = response.headers.get("x-mock-violations")
+        if told:
+            rows = json.loads(told[0])
+            return [row["rule"] for row in rows if row.get("severity") == "refused"]
+        return [row.rule for row in self.caller.judged(self._message(case)).refused]
+
+    def _message(self, case: Case) -> Message:
+        """A case as a message of ours."""
+        plain = case.body is None or isinstance(case.body, dict | list | str | int | float)
+        headers = {"content-type": case.media_type} if case.media_type else {}
+        path = {name: str(value) for name, value in (case.path_parameters or {}).items()}
+        return Message(
+            self._operation(case),
+            case.body if plain else ABSENT,
+            path=path,
+            query=dict(case.query or {}),
+            headers=headers,
+        )
+
+    def _negative(self, ctx: CheckContext, response: Response, case: Case) -> None:
+        """What breaks the document is refused; only a header or parameter that the document does not name is not."""
+        data = case.meta.phase.data if case.meta else None
+        unnamed = coverage_scenario(case) == CoverageScenario.OBJECT_UNEXPECTED_PROPERTIES
+        if not (unnamed and data is not None and data.parameter_location != ParameterLocation.BODY):
+            negative_data_rejection(ctx, response, case)
+
+
+KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (ServerError, "answered"),
+    (UndefinedStatusCode, "status"),
+    (UndefinedContentType, "content-type"),
+    (AcceptedNegativeData, "refused"),
+)
+
+
+def _check_of(error: Exception) -> str:
+    """Which of our checks has failed."""
+    for kind, check in KINDS:
+        if isinstance(error, kind):
+            return check
+    text = str(error)
+    for words, check in (("credential", "credential"), ("method", "method"), ("Allow", "method"), ("valid data", "accepted")):
+        if words in text:
+            return check
+    return "schema"
+
+
+def fitted(operation: Operation, case: Case) -> None:
+    """Put pictures where the operation wants them: no schema can say what one is.
+
+    A form has no null; it would be sent as the text "null", which is another value. It is left out instead.
+    """
+    body = case.body
+    if isinstance(body, dict) and case.media_type != "application/json":
+        body = {key: value for key, value in body.items() if value is not None}
+    for _, pointer, _ in list(images(operation, body)):
+        body = replaced(body, tokens(pointer))
+    if body is not case.body:
+        case.body = body
+
+
+def replaced(node: Any, path: list[str]) -> Any:
+    """The document with a picture at the path."""
+    if not path:
+        return PICTURE
+    if isinstance(node, list):
+        return [replaced(item, path[1:]) if str(index) == path[0] else item for index, item in enumerate(node)]
+    return {**node, path[0]: replaced(node[path[0]], path[1:])}
+
+
+def whole(step: StepInput) -> bool:
+    """Whether a step takes from a link all that the link gives; schemathesis leaves out parts of it now and then."""
+    if step.transition is None:
+        return False
+    given = {name for members in step.transition.parameters.values() for name in members}
+    taken = {name for _, name in step.applied_parameters}
+    body = step.transition.request_body is None or any(
+        where == ParameterLocation.BODY for where, _ in step.applied_parameters
+    )
+    return given <= taken and body
+
+
+def beyond_schemas(provider: Provider) -> frozenset[str]:
+    """The rules that no request schema can state: over images, over the read document, and the capability table."""
+    rules = (row.rule.id for row in (*provider.measured, *provider.judged))
+    return frozenset(rules) | frozenset(provider.capabilities.features if provider.capabilities else ())
+
+
+def status_of(provider: Provider, situation: str) -> int:
+    """The status with which the provider answers a situation, by its own table of errors."""
+    table = provider.errors
+    entry = table.situations.get(situation) or table.situations[situation.partition(".")[0]]
+    return table.catalogue[entry].status

@@ -1,0 +1,71 @@
+"""What a run may spend at a target that bills: nothing is sent that could be accepted unless it is covered."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from kling_mock.core.judging import Judgement
+from kling_mock.core.model import Violation
+from kling_mock.core.verdicts import evidence
+
+
+class Spent(Struct, frozen=True):
+    """A create that was accepted: the task, and what it costs by its quote (None: no price is known)."""
+
+    task: str | None
+    amount: Decimal | None
+    unit: str | None
+    wanted: bool
+
+
+class TooDear(Exception):
+    """A request that is not sent: it could cost more than is left."""
+
+
+class MoneySpent(Exception):
+    """The target accepted, and will bill, what the documents say that it refuses: the run stops here."""
+
+
+class Purse:
+    """The money of a run. Without a limit everything may be sent: the target is a mock and bills nobody."""
+
+    def __init__(self, limit: Decimal | None = None) -> None:
+        self.limit, self.spent = limit, list[Spent]()
+
+    @property
+    def left(self) -> Decimal:
+        """What may still be spent, in the provider's unit."""
+        assert self.limit is not None
+        return self.limit - sum((row.amount or Decimal(0) for row in self.spent), Decimal(0))
+
+    def cover(self, judgement: Judgement) -> None:
+        """Let a request pass that is free or covered. Raises `TooDear`."""
+        if self.limit is None:
+            return
+        price = at_risk(judgement)
+        if price is None:
+            raise TooDear("it could be accepted, and what it costs is not known")
+        if price > self.left:
+            unit = judgement.quote.unit if judgement.quote else "units"
+            raise TooDear(f"it could be accepted and cost {price} {unit}; {self.left} may be spent")
+
+
+def at_risk(judgement: Judgement) -> Decimal | None:
+    """What a request costs if it is accepted after all; None where no price is known.
+
+    Only creates cost anything. One that is refused for a reason that was observed is sure to be free; a reason that is
+    only documented may be stale, so its request counts in full.
+    """
+    if judgement.call.operation is None or judgement.call.operation.role != "create":
+        return Decimal(0)
+    if any(observed(judgement, violation) for violation in judgement.refused):
+        return Decimal(0)
+    return judgement.quote.amount if judgement.quote else None
+
+
+def observed(judgement: Judgement, violation: Violation) -> bool:
+    """Whether somebody has seen the provider refuse something for this reason."""
+    known = evidence(judgement.call.provider, violation)
+    return known is not None and known.get("kind") == "observed"

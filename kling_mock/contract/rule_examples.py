@@ -1,0 +1,138 @@
+"""The examples of rules and features as messages: what is accepted, and what is refused for this reason.
+
+A rule over the body shows bodies. A rule over pictures shows facts; pictures with these facts are put into a body that
+some other example shows. Only what the judge confirms is an example.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from kling_mock.contract import pictures
+from kling_mock.contract.agreement import Agreement
+from kling_mock.contract.caller import Caller
+from kling_mock.contract.messages import Message, example_messages
+from kling_mock.core.expressions import ABSENT
+from kling_mock.core.judging import Judgement
+from kling_mock.core.provider import Operation
+from kling_mock.report_examples import Examples
+
+Which = Literal["valid", "invalid"]
+
+
+class Shown(Struct, frozen=True):
+    """A rule or feature with its two messages; one that is not to be had is None."""
+
+    rule: str
+    severity: str
+    valid: Message | None
+    invalid: Message | None
+
+
+class RuleExamples:
+    """The messages of one provider's rules; `caller` judges them."""
+
+    def __init__(self, agreement: Agreement, caller: Caller) -> None:
+        self.agreement, self.provider, self._caller = agreement, agreement.provider, caller
+        self._rules = {name: place.node for name, place in agreement.root.get("x-mock-rules").items()}
+        creates = [row for row in self.provider.operations.values() if row.role == "create"]
+        self._creates = creates
+        self._bodies = [row for row in (self._shown(name, "valid") for name in self._rules) if row is not None]
+
+    def each(self) -> Iterator[Shown]:
+        """Every rule and feature, in the order of the documents."""
+        for name, node in self._rules.items():
+            yield Shown(name, node["severity"], self._message(name, "valid"), self._message(name, "invalid"))
+        table = self.provider.capabilities
+        found = Examples(self.provider, self.agreement.root)
+        for feature in table.features.values() if table else ():
+            example = found.of_feature(feature.name)
+            if example is not None:
+                operation = self.provider.operations[example.operation]
+                valid, invalid = (Message(operation, body) for body in (example.valid, example.invalid))
+                yield Shown(feature.name, feature.severity, valid, invalid)
+
+    def _shown(self, name: str, which: Which) -> Mapping[str, Any] | None:
+        """The body that an example shows, if it shows one."""
+        example = self._rules[name][which]
+        if "fact" in self._rules[name] or not isinstance(example, dict) or "facts" in example:
+            return None
+        found: Mapping[str, Any] = example.get("document", example)
+        return found
+
+    def _message(self, name: str, which: Which) -> Message | None:
+        """The message that shows it best: what is just not broken has no fault, what is broken has no other."""
+        best: tuple[int, Message] | None = None
+        for message in self._candidates(name, self._rules[name][which]):
+            others = self._others(name, which, self._caller.judged(message))
+            if others is not None and (best is None or others < best[0]):
+                best = others, message
+            if others == 0:
+                break
+        return best[1] if best else None
+
+    def _candidates(self, name: str, example: Any) -> Iterator[Message]:
+        pictured = "fact" in self._rules[name] or (isinstance(example, dict) and "facts" in example)
+        for operation in self._creates:
+            if pictured:
+                yield from self._pictured(operation, name, example)
+            else:
+                yield Message(operation, example.get("document", example) if isinstance(example, dict) else example)
+
+    def _others(self, name: str, which: Which, judgement: Judgement) -> int | None:
+        """How many other rules a message breaks; None where it is no example of this one."""
+        broken = {row.rule: row.severity for row in judgement.violations}
+        faults = {rule for rule, severity in broken.items() if severity != "warning"}
+        if which == "valid":
+            return None if faults or name in broken else 0
+        if name not in broken or (broken[name] != "refused" and faults - {name}):
+            return None
+        return len(faults - {name})
+
+    # Pictures
+
+    def _pictured(self, operation: Operation, name: str, example: Mapping[str, Any]) -> Iterator[Message]:
+        """Bodies with pictures of these facts, in any of the places that the rule looks at."""
+        node = self._rules[name]
+        if "facts" in example:
+            wanted = [(role, facts) for role, rows in example["facts"].items() for facts in rows]
+            sets = [wanted]
+        else:
+            sets = [[(role, example)] for role in node["fact"]["of"]]
+        for wanted in sets:
+            if all(role in operation.images for role, _ in wanted):
+                yield from self._with(operation, wanted)
+
+    def _with(self, operation: Operation, wanted: list[tuple[str, Mapping[str, Any]]]) -> Iterator[Message]:
+        files = any(name.startswith("multipart/") for name in operation.bodies)
+        for body in [*self._bodies, *self._fixtures(operation), {}]:
+            document, parts = copy.deepcopy(dict(body)), {}
+            for role, facts in wanted:
+                path = operation.images[role]
+                if files and len(path) == 1 and facts.get("given") == "file":
+                    document.pop(path[0], None)
+                    parts[path[0]] = pictures.content(facts)
+                else:
+                    document = _put(document, path, pictures.text(facts))
+            yield Message(operation, document or ABSENT, parts)
+
+    def _fixtures(self, operation: Operation) -> Iterator[Mapping[str, Any]]:
+        for _, row in example_messages(self.agreement):
+            if row.operation is operation and isinstance(row.document, dict):
+                yield row.document
+
+
+def _put(value: Any, path: tuple[str, ...], new: Any) -> Any:
+    """A copy with another value at a path; what is not there is made, and a list is cut to the one item."""
+    if not path:
+        return new
+    head, *rest = path
+    if head == "*":
+        items = value if isinstance(value, list) and value else [{}]
+        return [_put(items[0], tuple(rest), new)]
+    known = value if isinstance(value, dict) else {}
+    return {**known, head: _put(known.get(head), tuple(rest), new)}

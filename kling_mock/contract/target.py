@@ -1,0 +1,91 @@
+"""What is under test: something with an address that answers HTTP requests. Nothing here knows whose address it is."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from kling_mock.core.expressions import ABSENT
+from kling_mock.core.model import Request
+
+TIMEOUT = 60.0
+"""Seconds without a byte after which a target has not answered."""
+
+
+class Unanswered(OSError):
+    """A request to which no answer came: refused, reset, cut or timed out."""
+
+
+class Answer(Struct, frozen=True):
+    """What came back; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> Any:
+        """The decoded JSON body; ABSENT where it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return ABSENT
+
+
+class Target(Protocol):
+    """Something that answers: `url` takes the place of the provider's own address, without a slash at its end."""
+
+    url: str
+
+    def send(self, request: Request) -> Answer:
+        """Send a request as it stands, its path below `url`. Raises `Unanswered`."""
+
+    def fetch(self, url: str) -> Answer:
+        """Get an address as it stands, without credentials. Raises `Unanswered`."""
+
+    def wait(self, ms: int) -> None:
+        """Let time pass."""
+
+
+class Http:
+    """A target that is reached over HTTP; redirects are answers like any other."""
+
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
+        import requests
+
+        self.url, self.timeout = url.rstrip("/"), timeout
+        self._session = requests.Session()
+
+    def send(self, request: Request) -> Answer:
+        """Send a request; the path and query go out byte for byte."""
+        query = f"?{request.query}" if request.query else ""
+        return self._sent(request.method, f"{self.url}{request.path}{query}", request.headers, request.body)
+
+    def fetch(self, url: str) -> Answer:
+        """Get an address."""
+        return self._sent("GET", url, {}, b"")
+
+    def wait(self, ms: int) -> None:
+        """Sleep: a target without a clock of ours takes its time."""
+        time.sleep(ms / 1000)
+
+    def _sent(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        import requests
+
+        prepared = self._session.prepare_request(requests.Request(method, url, dict(headers), data=body or None))
+        prepared.url = url  # as it is: percent-encoding is part of what is tested
+        settings = self._session.merge_environment_settings(url, {}, False, None, None)
+        try:
+            reply = self._session.send(prepared, timeout=self.timeout, allow_redirects=False, **settings)
+        except requests.RequestException as error:
+            raise Unanswered(f"{method} {urlsplit(url).path}: {type(error).__name__}") from None
+        return Answer(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()

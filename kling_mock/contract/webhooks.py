@@ -1,0 +1,137 @@
+"""The phase of webhooks: what comes to a callback's address, held against what a query says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from msgspec.structs import replace
+
+from kling_mock.contract.agreement import Agreement, Sighting
+from kling_mock.contract.caller import Caller
+from kling_mock.contract.following import Follower
+from kling_mock.contract.jobs import Jobs, put
+from kling_mock.contract.messages import Message
+from kling_mock.contract.probes import Probe
+from kling_mock.contract.readings import read
+from kling_mock.contract.receiver import Got, Receiver
+from kling_mock.core import signing
+from kling_mock.core.callbacks import CallbackWords
+from kling_mock.core.documents import Place, tokens
+from kling_mock.core.provider import Operation
+
+PATIENCE_S = 5.0
+"""Seconds of the machine's time in which what is due has to come."""
+
+
+def webhooks(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Probe]:
+    """A probe for each callback of each create. Only a mock on this machine can reach a receiver on it."""
+    for operation in jobs.creates:
+        job = jobs.of(operation, caller)
+        for words in operation.callbacks if job is not None else ():
+            run = partial(webhook, jobs=jobs, job=job, words=words)
+            name = f"{operation.id}, {words.pointer.removeprefix('/')}"
+            yield Probe("webhooks", name, run, (job,) if job else (), only_mock=True, operation=operation.id)
+
+
+def webhook(caller: Caller, jobs: Jobs, job: Message, words: CallbackWords) -> None:
+    """Each state that is told comes once, in order, signed, and shows the task as a query does."""
+    message, _ = jobs.with_parent(job, caller)
+    secret = _secret(caller, words)
+    with Receiver() as receiver:
+        seen = caller.call(_calling_back(message, words, receiver.url))
+        caller.accepted(seen)
+        follower = Follower(caller, seen)
+        follower.to_the_end()
+        expected = _told(caller, words, follower)
+        _await(receiver, len(expected))
+        came = list(receiver.got)
+    shown = [_shown(caller, follower, words, got) for got in came]
+    _compare(caller, follower, expected, [row for row in shown if row is not None])
+    for got in came if secret else ():
+        _signed(caller, follower, words, secret, got)
+
+
+def _calling_back(message: Message, words: CallbackWords, url: str) -> Message:
+    if words.pointer.startswith("/"):
+        return replace(message, document=put(message.document, tokens(words.pointer), url))
+    where, _, name = words.pointer.partition("/")
+    told = {where: {**getattr(message, {"header": "headers"}.get(where, where)), name: url}}
+    return replace(message, **{"headers" if where == "header" else where: told[where]})
+
+
+def _secret(caller: Caller, words: CallbackWords) -> str:
+    """A secret for the account, where the callback can be signed."""
+    if words.signing is None or caller.control is None:
+        return ""
+    made = caller.control.call("POST", "/_mock/webhooks/secrets", {"account": caller.account})
+    return str(made["secrets"][0]["secret"])
+
+
+def _told(caller: Caller, words: CallbackWords, follower: Follower) -> list[str]:
+    """The states of the task that its callback tells, in order."""
+    assert caller.control is not None
+    timeline = caller.control.task(follower.task.id)["timeline"]
+    return [moment["state"] for moment in timeline if moment["state"] in words.states]
+
+
+def _await(receiver: Receiver, count: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while len(receiver.got) < count and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _shown(caller: Caller, follower: Follower, words: CallbackWords, got: Got) -> Sighting | None:
+    """The task as a webhook shows it."""
+    operation = follower.created.operation
+    document: Any = got.document
+    schema, templates = _body(caller.agreement, operation, words)
+    for fault in caller.referee.document(schema, document):
+        caller.fail("webhook", fault.message, follower.created, at=fault.pointer)
+    readings = [read(template, document) for template in templates]
+    best = min(readings, key=lambda row: ("task.id" not in row.bound, len(row.misfits)))
+    shown = caller.agreement.shown(best)
+    if not shown or shown[0].id != follower.task.id:
+        caller.fail("webhook", "a webhook does not show the task", follower.created, expected=follower.task.id, got=document)
+        return None
+    return shown[0]
+
+
+def _body(agreement: Agreement, operation: Operation, words: CallbackWords) -> tuple[Place, list[Place]]:
+    """The schema of a callback's body, and its templates."""
+    for _, callback in agreement.place(operation).get("callbacks").items():
+        for expression, item in callback.items():
+            if expression.rpartition("#")[2].rstrip("}").lower().endswith(words.pointer.rpartition("/")[2]):
+                content = item.get(words.method.lower()).get("requestBody").get("content")
+                _, media = next(content.items())
+                bodies = [body for _, body in media.get("x-mock-bodies").items()]
+                return media.get("schema"), bodies or [media.get("x-mock-body")]
+    raise LookupError(words.pointer)
+
+
+def _compare(caller: Caller, follower: Follower, expected: list[str], shown: list[Sighting]) -> None:
+    """The states came as the callback promises, and the end is the query's end."""
+    lifecycle = caller.provider.lifecycle
+    came = [row.states for row, _ in groupby(shown)]
+    if len(came) != len(expected) or any(name not in states for name, states in zip(expected, came, strict=False)):
+        told = [" or ".join(states) for states in came]
+        caller.fail("webhook", "the states told are not the task's", follower.created, expected=expected, got=told)
+    if shown and all(lifecycle.ended(name) for name in shown[-1].states):
+        follower.agree(follower.last, shown[-1], follower.seen[-1])
+
+
+def _signed(caller: Caller, follower: Follower, words: CallbackWords, secret: str, got: Got) -> None:
+    """The signature is that of the body by the account's secret."""
+    assert words.signing is not None
+    names = words.signing
+    told = [got.headers.get(name.lower()) for name in (names.id_header, names.timestamp_header, names.signature_header)]
+    if None in told or not str(told[1]).isdigit():
+        caller.fail("webhook", "a webhook is not signed, and the account has a secret", follower.created, got=told[:2])
+        return
+    key = signing.key(names.prefix, secret)
+    good = signing.signature(key, str(told[0]), int(str(told[1])), got.body)
+    if good not in str(told[2]).split():
+        caller.fail("webhook", "the signature is not that of the body", follower.created)
