@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from kling_mock import __version__
+from kling_mock.cli_contract import contract
 from kling_mock.cli_judging import explain, price, validate
 from kling_mock.cli_options import HOST, PORT, fail, load, prefixes_of, specs_option
 from kling_mock.cli_scenarios import scenarios, show
@@ -38,6 +39,7 @@ def main() -> None:
     kling-mock serve                 the server, all providers on one port
     eval "$(kling-mock env)"         base URLs and dummy credentials for your client
     kling-mock token                 a fresh JWT for the Authorization header
+    kling-mock contract              does a server keep to the documents?
     """
 
 
@@ -131,7 +133,7 @@ def example(name: str | None) -> None:
         fail(f"there is no example {name!r}{closest(wanted, files)}")
 
 
-for command in (serve, validate, price, explain, scenarios, show):
+for command in (contract, serve, validate, price, explain, scenarios, show):
     main.add_command(command)
 
 

@@ -125,7 +125,7 @@ class Examples:
 
     def _placed(self, operation: Operation, path: list[str], schema: Place, top: Place) -> Iterator[dict[str, Any]]:
         """Payloads without anything wrong that have a value at a path: what is shown there or what fits the schema."""
-        at, samples, around = _first(path), list(samples(schema)), list(samples(top))
+        at, samples, around = _first(path), list(samples_of(schema)), list(samples_of(top))
         for shown in (*self._shown, {}):
             bodies = [shown] if point(shown, at) is not ABSENT else []
             bodies += [_set(shown, path, sample) for sample in samples]
@@ -238,17 +238,17 @@ def _limits(schema: Place, keyword: str) -> Iterator[Any]:
     return (part[keyword] for part in _parts(schema) if keyword in part)
 
 
-def samples(schema: Place) -> Iterator[Any]:
+def samples_of(schema: Place) -> Iterator[Any]:
     """Values that a schema may take; the judge says which it does."""
     for choices in _limits(schema, "enum"):
         yield from (choice for choice in choices if not is_absent(choice))
     for bound in (*_limits(schema, "minimum"), *_limits(schema, "maximum")):
         yield from (bound, text(bound))
-    members = {name: next(samples(place), WORD) for name, place in schema.get("properties").items()}
+    members = {name: next(samples_of(place), WORD) for name, place in schema.get("properties").items()}
     if members:
         yield members
     if "items" in (schema.node if isinstance(schema.node, dict) else {}):
-        item = next(samples(schema.get("items")), WORD)
+        item = next(samples_of(schema.get("items")), WORD)
         yield from ([item] * 2, [item])
     types = [name for type_ in _limits(schema, "type") for name in (type_ if isinstance(type_, list) else [type_])]
     if "number" in types or "integer" in types:

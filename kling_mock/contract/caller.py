@@ -7,7 +7,6 @@ so it is known of every request what the documents say of it and what it may cos
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any, Never
 
 from msgspec import Struct
@@ -301,13 +300,12 @@ class Caller:
         """The entry of the catalogue that answers a violation."""
         return self.provider.errors.answer(violation)
 
+    def reason(self, situation: str) -> str:
+        """The entry of the catalogue that answers a situation."""
+        return self.answers(Violation("", "", "", situation=situation))
+
 
 def _body(answer: Answer) -> Any:
     """The body of an answer as it may be shown: JSON, or the beginning of a text."""
     document = answer.document
     return answer.body[:300].decode("utf-8", "replace") if document is ABSENT else document
-
-
-def unit_price(judgement: Judgement) -> Decimal | None:
-    """What a request costs by its quote; None where no price is known."""
-    return judgement.quote.amount if judgement.quote else None

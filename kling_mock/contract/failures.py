@@ -1,4 +1,4 @@
-"""What can be wrong with a target: a closed vocabulary of checks, and a failure of one with the exchange that shows it."""
+"""What can be wrong with a target: a closed vocabulary of checks, and a failure with the exchange that shows it."""
 
 from __future__ import annotations
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
-from typing import Any
 
-from kling_mock.contract.caller import Caller, Seen
 from kling_mock.contract.agreement import Sighting
+from kling_mock.contract.caller import Caller, Seen
 from kling_mock.contract.links import links
 from kling_mock.contract.messages import Message
 from kling_mock.contract.target import Unanswered

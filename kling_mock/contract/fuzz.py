@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CheckContext, not_a_server_error
 from schemathesis.core.failures import AcceptedNegativeData, FailureGroup, ServerError
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.core.result import Ok
 from schemathesis.core.transport import Response
 from schemathesis.generation.case import Case
 from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
@@ -41,6 +42,7 @@ from kling_mock.core.documents import tokens
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.provider import Operation, Provider
 
+AnyCase = Case[Any]
 PICTURE = "https://example.com/first.png"
 """URLs are not fetched, so any is a picture."""
 CONFIG = {
@@ -83,17 +85,17 @@ class Surface:
         self._caller: Caller | None = None
         surface = self
 
-        @self.schema.auth(refresh_interval=None)  # type: ignore[misc]
+        @self.schema.auth(refresh_interval=None)
         class Credential:
             """The credential of who calls now."""
 
-            def get(self, case: Case, context: Any) -> dict[str, str]:
+            def get(self, case: AnyCase, context: Any) -> dict[str, str]:
                 return surface.credential(case)
 
-            def set(self, case: Case, data: dict[str, str], context: Any) -> None:
+            def set(self, case: AnyCase, data: dict[str, str], context: Any) -> None:
                 case.headers.update(data)
 
-    def credential(self, case: Case) -> dict[str, str]:
+    def credential(self, case: AnyCase) -> dict[str, str]:
         """The header that proves who calls a case's operation."""
         assert self._caller is not None
         operation = self.agreement.provider.operations[case.operation.definition.raw["operationId"]]
@@ -102,14 +104,14 @@ class Surface:
     @cached_property
     def operations(self) -> dict[str, Any]:
         """schemathesis's operations by the ids of ours."""
-        found = (result.ok() for result in self.schema.get_all_operations())
+        found = (result.ok() for result in self.schema.get_all_operations() if isinstance(result, Ok))
         return {row.definition.raw["operationId"]: row for row in found}
 
     def one(self, caller: Caller, operation: Any) -> None:
         """Valid, invalid and boundary requests of an operation get the answers that the document promises."""
         self._caller, asker = caller, Asker(caller)
 
-        def ask(case: Case) -> None:
+        def ask(case: AnyCase) -> None:
             asker.ask(case)
 
         config = HypothesisTestConfig(
@@ -139,7 +141,7 @@ class Surface:
                 self.after_call(response, case)
                 if case.method == "POST" and response.status_code < 300:
                     posts.add(case.path)
-                if whole(input) and case.meta.generation.mode.is_positive:
+                if whole(input) and case.meta and case.meta.generation.mode.is_positive:
                     followed.add(case.operation.label)
                     if response.status_code >= 300:
                         asker.fail("found", f"a created task is lost: {case.operation.label}", case, response)
@@ -158,7 +160,7 @@ class Asker:
         self.caller, self.provider = caller, caller.provider
         self._told: set[tuple[str, str]] = set()
 
-    def ask(self, case: Case) -> Response | None:
+    def ask(self, case: AnyCase) -> Response | None:
         """Send a case and check its answer; None for one that could cost more than may be spent."""
         operation = self._operation(case)
         fitted(operation, case)
@@ -172,7 +174,7 @@ class Asker:
         self._check(case, response)
         return response
 
-    def _check(self, case: Case, response: Response) -> None:
+    def _check(self, case: AnyCase, response: Response) -> None:
         plain = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
         ours: list[Callable[..., None]] = [
             self._unsupported_method,
@@ -184,9 +186,11 @@ class Asker:
             case.validate_response(response, checks=[*plain, *ours])
         except FailureGroup as group:
             for error in group.exceptions:
-                self.fail(_check_of(error), error.title if hasattr(error, "title") else str(error), case, response, error)
+                self.fail(
+                    _check_of(error), error.title if hasattr(error, "title") else str(error), case, response, error
+                )
 
-    def fail(self, check: str, message: str, case: Case, response: Response, error: Any = None) -> None:
+    def fail(self, check: str, message: str, case: AnyCase, response: Response, error: Any = None) -> None:
         """Write down a failure, each kind of one for an operation once."""
         operation = self._operation(case)
         detail = str(error or "").strip()
@@ -197,12 +201,12 @@ class Asker:
             command = case.as_curl_command() if len(str(case.body)) < 2000 else None
             self.caller.fail(check, told, operation=operation, got=[response.status_code, got], command=command)
 
-    def _operation(self, case: Case) -> Operation:
+    def _operation(self, case: AnyCase) -> Operation:
         return self.provider.operations[case.operation.definition.raw["operationId"]]
 
     # Checks
 
-    def _unsupported_method(self, ctx: CheckContext, response: Response, case: Case) -> None:
+    def _unsupported_method(self, ctx: CheckContext, response: Response, case: AnyCase) -> None:
         """A wrong method gets the provider's own answer, not always a 405, and Allow lists the path's methods."""
         if coverage_scenario(case) != CoverageScenario.UNSPECIFIED_HTTP_METHOD:
             return
@@ -211,7 +215,7 @@ class Asker:
         assert response.status_code == status_of(self.provider, "route.method"), "a wrong method has another status"
         assert not allow or {word.strip() for word in allow.split(",")} == methods, f"Allow is {allow!r}"
 
-    def _ignored_auth(self, ctx: CheckContext, response: Response, case: Case) -> None:
+    def _ignored_auth(self, ctx: CheckContext, response: Response, case: AnyCase) -> None:
         """What was accepted is refused without a credential, or with one of nobody, in the provider's own way."""
         operation = self._operation(case)
         scheme = next((scheme for way in operation.security for scheme in way), None)
@@ -231,7 +235,7 @@ class Asker:
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
         return self.caller.repeated(request.method or "", request.url or "", {**kept, **credential}, body)
 
-    def _positive(self, ctx: CheckContext, response: Response, case: Case) -> None:
+    def _positive(self, ctx: CheckContext, response: Response, case: AnyCase) -> None:
         """What fits the document is accepted, unless it asks for what is not there.
 
         That is the only lenience: an unknown task or parent, an alias taken twice, a text that is no picture and a rule
@@ -246,7 +250,7 @@ class Asker:
         assert not others, f"valid data was refused for {', '.join(others)}"
         assert rules or self._operation(case).role != "create", "valid data was refused for no reason"
 
-    def _rules(self, case: Case, response: Response) -> list[str]:
+    def _rules(self, case: AnyCase, response: Response) -> list[str]:
         """The rules for which a request was refused: as the target names them, or else as the judge does."""
         told = response.headers.get("x-mock-violations")
         if told:
@@ -254,7 +258,7 @@ class Asker:
             return [row["rule"] for row in rows if row.get("severity") == "refused"]
         return [row.rule for row in self.caller.judged(self._message(case)).refused]
 
-    def _message(self, case: Case) -> Message:
+    def _message(self, case: AnyCase) -> Message:
         """A case as a message of ours."""
         plain = case.body is None or isinstance(case.body, dict | list | str | int | float)
         headers = {"content-type": case.media_type} if case.media_type else {}
@@ -267,7 +271,7 @@ class Asker:
             headers=headers,
         )
 
-    def _negative(self, ctx: CheckContext, response: Response, case: Case) -> None:
+    def _negative(self, ctx: CheckContext, response: Response, case: AnyCase) -> None:
         """What breaks the document is refused; only a header or parameter that the document does not name is not."""
         data = case.meta.phase.data if case.meta else None
         unnamed = coverage_scenario(case) == CoverageScenario.OBJECT_UNEXPECTED_PROPERTIES
@@ -289,13 +293,18 @@ def _check_of(error: Exception) -> str:
         if isinstance(error, kind):
             return check
     text = str(error)
-    for words, check in (("credential", "credential"), ("method", "method"), ("Allow", "method"), ("valid data", "accepted")):
+    for words, check in (
+        ("credential", "credential"),
+        ("method", "method"),
+        ("Allow", "method"),
+        ("valid data", "accepted"),
+    ):
         if words in text:
             return check
     return "schema"
 
 
-def fitted(operation: Operation, case: Case) -> None:
+def fitted(operation: Operation, case: AnyCase) -> None:
     """Put pictures where the operation wants them: no schema can say what one is.
 
     A form has no null; it would be sent as the text "null", which is another value. It is left out instead.
@@ -332,7 +341,7 @@ def whole(step: StepInput) -> bool:
 
 def beyond_schemas(provider: Provider) -> frozenset[str]:
     """The rules that no request schema can state: over images, over the read document, and the capability table."""
-    rules = (row.rule.id for row in (*provider.measured, *provider.judged))
+    rules = {row.rule.id for row in provider.measured} | {row.rule.id for row in provider.judged}
     return frozenset(rules) | frozenset(provider.capabilities.features if provider.capabilities else ())
 
 

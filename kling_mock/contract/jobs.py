@@ -13,7 +13,7 @@ from kling_mock.contract.messages import Message, example_messages
 from kling_mock.core.documents import Place, tokens
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.provider import Operation
-from kling_mock.report_examples import samples
+from kling_mock.report_examples import samples_of
 
 BODY_POINTER = re.compile(r"\{\$request\.body#(/[^}|? ]+)")
 MOST = 500
@@ -125,7 +125,7 @@ def _objects(schema: Place) -> Iterator[dict[str, Any]]:
 def _values(schema: Place) -> Iterator[Any]:
     if schema.get("properties").node:
         yield from islice(_objects(schema), 20)
-    yield from samples(schema)
+    yield from samples_of(schema)
 
 
 def _node(place: Place) -> Mapping[str, Any]:

@@ -12,9 +12,11 @@ from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
 from kling_mock.contract.following import Follower
 from kling_mock.contract.jobs import Jobs
-from kling_mock.contract.messages import Message
+from kling_mock.contract.messages import Message, example_messages
 from kling_mock.contract.probes import Probe
 from kling_mock.core.provider import Operation, Provider
+
+PLACES = ("path", "query", "header")
 
 
 def lifecycles(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Probe]:
@@ -99,8 +101,6 @@ def _paid(caller: Caller, follower: Follower, before: Decimal | None) -> None:
 
 def _asked(caller: Caller, operation: Operation) -> Message:
     """A reading operation with its required parameters, by the examples or by what their schemas show."""
-    from kling_mock.contract.messages import example_messages
-
     shown = next((row for _, row in example_messages(caller.agreement) if row.operation is operation), None)
     if shown is not None:
         return shown
@@ -117,6 +117,16 @@ def _read(caller: Caller, operation: Operation) -> None:
     caller.accepted(caller.call(_asked(caller, operation)))
 
 
+def _about(operation: Operation, id_: str) -> Message:
+    """The message of an operation whose parameters are all the id of one task."""
+    told = {where: {row.name: id_ for row in operation.parameters if row.where == where} for where in PLACES}
+    return Message(operation, path=told["path"], query=told["query"], headers=_lower(told["header"]))
+
+
+def _lower(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
 def _cancels(jobs: Jobs, operation: Operation, caller: Caller) -> Iterator[Probe]:
     for create in jobs.creates:
         job = jobs.of(create, caller)
@@ -130,19 +140,10 @@ def _cancelled(caller: Caller, jobs: Jobs, job: Message, operation: Operation) -
     seen = caller.call(job)
     caller.accepted(seen)
     follower = Follower(caller, seen)
-    names = [row.name for row in operation.parameters if row.where in ("path", "query")]
-    where = {row.name: row.where for row in operation.parameters}
-    told = {name: follower.task.id for name in names}
-    message = Message(
-        operation,
-        path={name: value for name, value in told.items() if where[name] == "path"},
-        query={name: value for name, value in told.items() if where[name] == "query"},
-    )
+    message = _about(operation, follower.task.id)
     cancelled = caller.call(message)
     caller.accepted(cancelled)
     follower.look()
     if not follower.ended:
         caller.fail("end", "a task that was cancelled goes on", cancelled, got=list(follower.last.states))
-    from kling_mock.contract.wrongs import expected
-
-    caller.refused(caller.call(message), expected(caller, "task.finished"))
+    caller.refused(caller.call(message), caller.reason("task.finished"))

@@ -62,7 +62,8 @@ class Message(Struct, frozen=True):
             return body, {"content-type": self.media_type}
         from urllib3.filepost import encode_multipart_formdata
 
-        texts = {} if self.document is ABSENT else {name: str(value) for name, value in self.document.items()}
+        fields = self.document if isinstance(self.document, dict) else {}
+        texts = {name: str(value) for name, value in fields.items()}
         parts = {name: (name, content, "application/octet-stream") for name, content in self.files.items()}
         body, type_ = encode_multipart_formdata({**texts, **parts}, BOUNDARY)
         return body, {"content-type": type_}

@@ -76,7 +76,9 @@ class Referee:
 
         below = "" if schema.file == self._main else f"/x-documents/{escape(schema.file)}"
         validator = validator_for({**self._document, "$ref": f"#{below}{schema.at}"})
-        return [Fault("webhook", pointer(row.instance_path), row.message[:120]) for row in validator.iter_errors(document)]
+        return [
+            Fault("webhook", pointer(row.instance_path), row.message[:120]) for row in validator.iter_errors(document)
+        ]
 
 
 def _faults(error: Any) -> list[Fault]:

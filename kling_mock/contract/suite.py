@@ -18,10 +18,10 @@ from kling_mock.contract.lifecycles import lifecycles
 from kling_mock.contract.probes import PHASES, Probe, most
 from kling_mock.contract.purse import MoneySpent, Purse, Spent, TooDear
 from kling_mock.contract.referee import Referee
-from kling_mock.contract.target import Http, Target
+from kling_mock.contract.target import Http, Target, Unanswered
 from kling_mock.contract.webhooks import webhooks
 from kling_mock.contract.wrongs import errors
-from kling_mock.core.model import Exchange
+from kling_mock.core.model import Exchange, Request
 from kling_mock.credentials import credential
 
 
@@ -66,7 +66,7 @@ class Report(Struct):
 
 
 class Settings(Struct, frozen=True):
-    """How a run is: its phases in order, the fuzzing's examples per operation, and what may be spent (None: nothing)."""
+    """How a run is: its phases in order, the examples of fuzzing per operation, what may be spent (None: nothing)."""
 
     phases: tuple[str, ...] = tuple(PHASES)
     max_examples: int = 12
@@ -120,6 +120,7 @@ class Suite:
 
     def run(self, probes: Iterable[Probe], told: Callable[[Outcome], None] = lambda outcome: None) -> Report:
         """Run probes one after the other; `told` hears of each. Raises `CannotRun`."""
+        self._reach()
         if self.control is None and self._given is None:
             names = ", ".join(row.variable for row in self.agreement.provider.credentials.values())
             raise CannotRun(f"no credentials: set {names}, as `kling-mock env` prints them")
@@ -134,6 +135,14 @@ class Suite:
             if report.stopped:
                 break
         return report
+
+    def _reach(self) -> None:
+        """Make sure that somebody answers at all."""
+        try:
+            self.target.send(Request("GET", "/"))
+        except Unanswered as error:
+            told = f"nobody answers at {self.target.url} ({error}); is it running, and is the address right?"
+            raise CannotRun(told) from None
 
     def run_one(self, probe: Probe) -> Outcome:
         """Run one probe as an account of its own, where the target can make one."""

@@ -31,10 +31,12 @@ def webhooks(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Probe
     """A probe for each callback of each create. Only a mock on this machine can reach a receiver on it."""
     for operation in jobs.creates:
         job = jobs.of(operation, caller)
-        for words in operation.callbacks if job is not None else ():
+        if job is None:
+            continue
+        for words in operation.callbacks:
             run = partial(webhook, jobs=jobs, job=job, words=words)
             name = f"{operation.id}, {words.pointer.removeprefix('/')}"
-            yield Probe("webhooks", name, run, (job,) if job else (), only_mock=True, operation=operation.id)
+            yield Probe("webhooks", name, run, (job,), only_mock=True, operation=operation.id)
 
 
 def webhook(caller: Caller, jobs: Jobs, job: Message, words: CallbackWords) -> None:
@@ -95,7 +97,9 @@ def _shown(caller: Caller, follower: Follower, words: CallbackWords, got: Got) -
     best = min(readings, key=lambda row: ("task.id" not in row.bound, len(row.misfits)))
     shown = caller.agreement.shown(best)
     if not shown or shown[0].id != follower.task.id:
-        caller.fail("webhook", "a webhook does not show the task", follower.created, expected=follower.task.id, got=document)
+        caller.fail(
+            "webhook", "a webhook does not show the task", follower.created, expected=follower.task.id, got=document
+        )
         return None
     return shown[0]
 

@@ -19,7 +19,7 @@ from kling_mock.contract.links import links, strange_links
 from kling_mock.contract.messages import Message, example_messages
 from kling_mock.contract.probes import Probe
 from kling_mock.core.entropy import draw
-from kling_mock.core.model import Request, Violation
+from kling_mock.core.model import Request
 from kling_mock.core.provider import Operation, Scheme, Way
 
 NOBODY = "nobody-of-the-contract-suite"
@@ -47,11 +47,6 @@ def errors(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Probe]:
 def _probe(situation: str, run: Callable[[Caller], None], operation: Operation | None, of: str = "") -> Probe:
     name = f"{situation}, {of}" if of else situation
     return Probe("errors", name, run, operation=operation.id if operation else None)
-
-
-def expected(caller: Caller, situation: str) -> str:
-    """The entry of the catalogue that answers a situation."""
-    return caller.answers(Violation("", "", "", situation=situation))
 
 
 # Credentials
@@ -99,7 +94,7 @@ def _credential(caller: Caller, situation: str, scheme: Scheme) -> None:
     if seen.ok:
         caller.stop("credential", f"it was served ({situation})", seen, expected="a refusal", got=seen.answer.status)
     reasons = SAME if situation in SAME else {situation}
-    caller.refused(seen, *(expected(caller, reason) for reason in sorted(reasons)))
+    caller.refused(seen, *(caller.reason(reason) for reason in sorted(reasons)))
 
 
 def _anything(agreement: Agreement, operation: Operation) -> Message:
@@ -122,7 +117,7 @@ def _no_path(caller: Caller) -> None:
     beside = min(caller.provider.paths()).split("{")[0].rstrip("/").rpartition("/")[0]
     shown = caller.credential(_harmless(caller.agreement))
     answer = caller.plain(Request("GET", f"{beside}/{NOBODY}/{NOBODY}", headers=shown))
-    caller.told(answer, "reason", expected(caller, "route.path"))
+    caller.told(answer, "reason", caller.reason("route.path"))
 
 
 def _no_method(caller: Caller, path: str) -> None:
@@ -133,7 +128,7 @@ def _no_method(caller: Caller, path: str) -> None:
     operation = next(row for row in caller.provider.operations.values() if row.path == path)
     asked = _addressed(operation).request()
     answer = caller.plain(replace(asked, method=method, headers={**asked.headers, **caller.credential(operation)}))
-    caller.told(answer, "method", expected(caller, "route.method"))
+    caller.told(answer, "method", caller.reason("route.method"))
     allow = answer.headers.get("allow")
     if allow is not None and {word.strip() for word in allow.split(",")} != known:
         caller.fail("method", "Allow does not list the path's methods", expected=sorted(known), got=allow)
@@ -162,9 +157,9 @@ def _unknown(caller: Caller, message: Message) -> None:
     """A task of nobody is not found."""
     seen = caller.call(message)
     if seen.judgement.refused:
-        caller.refused(seen, caller.answers(seen.judgement.refused[0]), expected(caller, "task.unknown"))
+        caller.refused(seen, caller.answers(seen.judgement.refused[0]), caller.reason("task.unknown"))
     else:
-        caller.refused(seen, expected(caller, "task.unknown"))
+        caller.refused(seen, caller.reason("task.unknown"))
 
 
 # Bodies
@@ -201,10 +196,9 @@ def _no_type(caller: Caller, operation: Operation) -> None:
 
 
 def _raw(caller: Caller, operation: Operation, body: bytes, type_: str, situation: str) -> None:
-    asked = Message(operation, headers={"content-type": type_}).request()
-    headers = {**asked.headers, **caller.credential(operation)}
-    answer = caller.plain(replace(asked, body=body, headers=headers))
-    caller.told(answer, "refused", expected(caller, situation))
+    headers = {"content-type": type_, **caller.credential(operation)}
+    answer = caller.plain(replace(Message(operation).request(), body=body, headers=headers))
+    caller.told(answer, "refused", caller.reason(situation))
 
 
 def _taken(caller: Caller, jobs: Jobs, job: Message) -> None:
@@ -213,18 +207,18 @@ def _taken(caller: Caller, jobs: Jobs, job: Message) -> None:
     assert first is not None
     assert second is not None
     caller.accepted(caller.call(first))
-    caller.refused(caller.call(second), expected(caller, "alias.taken"))
+    caller.refused(caller.call(second), caller.reason("alias.taken"))
 
 
 def _no_parent(caller: Caller, message: Message) -> None:
     """What builds upon a task of nobody is refused."""
-    caller.refused(caller.call(message), expected(caller, "task.unknown"))
+    caller.refused(caller.call(message), caller.reason("task.unknown"))
 
 
 def _unfinished(caller: Caller, jobs: Jobs, job: Message) -> None:
     """What builds upon a task that is still running is refused."""
     made = jobs.parent(job, caller)
-    caller.refused(caller.call(jobs.upon(job, made.tasks[0].id)), expected(caller, "task.unfinished"))
+    caller.refused(caller.call(jobs.upon(job, made.tasks[0].id)), caller.reason("task.unfinished"))
 
 
 # On command

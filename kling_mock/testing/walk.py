@@ -17,6 +17,7 @@ import requests
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kling_mock.contract.receiver import Got, Receiver
 from kling_mock.core.calls import Call, spoken
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.model import Account, Request, Task
@@ -27,7 +28,6 @@ from kling_mock.loading import read_yaml
 from kling_mock.server import steering, steering_webhooks
 from kling_mock.server.mock import MEDIA
 from kling_mock.server.serving import Running
-from kling_mock.contract.receiver import Got, Receiver
 
 PATIENCE_SECONDS = 1.5
 TRIES, LOOKS = 3, 10

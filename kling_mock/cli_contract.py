@@ -1,0 +1,196 @@
+"""`kling-mock contract`: does a target keep to a provider's documents?
+
+Exit codes: 0 it does; 1 it does not; 2 the suite cannot run; 3 money may have been spent that the plan did not cover.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from pathlib import Path  # noqa: TID251 - a command line, not the core
+from typing import TYPE_CHECKING
+
+import click
+
+from kling_mock.cli_judging import Amount, cannot, interruptible
+from kling_mock.cli_options import colored, specs_option
+from kling_mock.core.problems import SpecError, closest
+from kling_mock.loading import load_providers
+
+if TYPE_CHECKING:
+    from kling_mock.contract.probes import Probe
+    from kling_mock.contract.suite import Outcome, Report, Settings, Suite
+
+PHASES = ("examples", "rules", "lifecycle", "errors", "webhooks", "fuzz")
+MISSING = "the contract suite needs more packages: pip install 'kling-mock[contract]'"
+
+
+class Phases(click.ParamType[tuple[str, ...]]):
+    """Names of phases, by commas."""
+
+    name = "phases"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Read "rules,lifecycle"."""
+        names = tuple(value) if isinstance(value, tuple) else tuple(name.strip() for name in str(value).split(","))
+        for name in names:
+            if name not in PHASES:
+                self.fail(f"there is no phase {name!r}{closest(name, PHASES)}", param, ctx)
+        return tuple(name for name in PHASES if name in names)
+
+
+@click.command()
+@click.option(
+    "--target",
+    metavar="URL",
+    help="What is tested: the address in place of the provider's.  [default: the mock itself]",
+)
+@click.option(
+    "--provider",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Whose documents it is held to.  [default: all, for the mock itself]",
+)
+@specs_option
+@click.option(
+    "--phases",
+    type=Phases(),
+    default=PHASES,
+    metavar="LIST",
+    help=f"What is done, by commas: {','.join(PHASES)}.  [default: all]",
+)
+@click.option(
+    "--max-examples",
+    type=click.IntRange(1),
+    default=12,
+    show_default=True,
+    help="Requests of each sort that fuzzing makes for an operation.",
+)
+@click.option(
+    "--allow-spend",
+    type=Amount(),
+    metavar="UNITS",
+    help="What may be spent at a target that bills, in the provider's unit.  [default: nothing]",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan, every probe of it, and send nothing.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="How the report is written, on standard output.",
+)
+def contract(
+    target: str | None,
+    names: tuple[str, ...],
+    folders: tuple[Path, ...],
+    phases: tuple[str, ...],
+    max_examples: int,
+    allow_spend: Decimal | None,
+    dry_run: bool,
+    form: str,
+) -> None:
+    """Hold a target to a provider's documents: the mock, a proxy, or the real API.
+
+    \b
+    kling-mock contract                                         the mock itself, every provider
+    kling-mock contract --provider kling --phases rules,errors  a part of it
+    kling-mock contract --target http://127.0.0.1:8787 --provider kling
+    kling-mock contract --target https://... --provider kling --dry-run
+
+    A target with the mock's control API has its clock moved and is given accounts of its own. Any other target is
+    taken for one that bills: credentials come from the environment (`kling-mock env` names the variables), it is polled
+    in real time, and nothing is sent that could be accepted unless --allow-spend covers its price. What is left are
+    refusals that somebody has seen, unknown ids, lists and balances. The first job that is taken in spite of a
+    documented refusal ends the run.
+
+    Exit codes: 0 it holds, 1 something does not, 2 the suite cannot run, 3 money was spent that nobody wanted to spend.
+    """
+    try:
+        from kling_mock.contract.suite import Settings
+    except ModuleNotFoundError as error:
+        cannot(f"{MISSING} ({error.name} is not there)")
+    if target is not None and len(names) != 1:
+        cannot("a target is one provider's: give its name with --provider")
+    settings = Settings(phases, max_examples, allow_spend)
+    with interruptible(), _suites(target, names, folders, settings) as suites:
+        reports = [report for suite in suites if (report := _run(suite, dry_run, form)) is not None]
+    if form == "json":
+        from kling_mock.contract.reports import as_json
+
+        documents = [as_json(report) for report in reports]
+        click.echo(json.dumps(documents[0] if target else documents, indent=2, ensure_ascii=False))
+    elif form == "junit":
+        from kling_mock.contract.reports import junit
+
+        click.echo(junit(reports))
+    sys.exit(max((report.exit_code for report in reports), default=0))
+
+
+@contextmanager
+def _suites(
+    target: str | None, names: tuple[str, ...], folders: tuple[Path, ...], settings: Settings
+) -> Iterator[list[Suite]]:
+    """The suites to run; the mock itself is started for them where no target is given."""
+    from kling_mock.contract.agreement import agreements
+    from kling_mock.contract.suite import CannotRun, Suite
+
+    try:
+        found = agreements(list(names), list(folders))
+    except SpecError as error:
+        cannot("; ".join(map(str, error.problems)))
+    with ExitStack() as stack:
+        where = {name: target or stack.enter_context(_itself(name, folders)) for name in found}
+        try:
+            yield [Suite(agreement, where[name], settings) for name, agreement in found.items()]
+        except CannotRun as error:
+            cannot(str(error))
+
+
+@contextmanager
+def _itself(name: str, folders: tuple[Path, ...]) -> Iterator[str]:
+    """The mock of one provider, in this process, at a free port."""
+    from kling_mock.server.mock import Mock, Options
+    from kling_mock.server.serving import Running
+
+    provider = load_providers([name], folders)[name]
+    mock = Mock([provider], Options(seed="contract"))
+    with Running(mock) as running:
+        yield running.url + mock.options.mounts.get(name, "")
+
+
+def _run(suite: Suite, dry_run: bool, form: str) -> Report | None:
+    """Print the plan, run it, print the report."""
+    from kling_mock.contract.reports import dry_lines, lines, plan_lines
+
+    plan = suite.plan()
+    priced = [(probe, suite.price(probe)) for probe in plan]
+    limit = suite.purse.limit
+    quiet = form != "text"
+    for line in plan_lines(suite.agreement.provider.name, suite.target.url, priced, limit is not None):
+        click.echo(line, err=quiet)
+    if dry_run:
+        for line in dry_lines(priced, limit):
+            click.echo(line, err=quiet)
+        return None
+    report = _watched(suite, plan)
+    if form == "text":
+        for line in lines(report, lambda text, color: click.style(text, fg=color)):
+            click.echo(line, color=colored())
+    return report
+
+
+def _watched(suite: Suite, plan: list[Probe]) -> Report:
+    """The run, with a bar on standard error where somebody watches."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=len(plan), label="probing", file=sys.stderr, hidden=hidden) as bar:
+
+        def told(outcome: Outcome) -> None:
+            bar.update(1)
+
+        return suite.run(plan, told)
