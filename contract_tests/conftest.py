@@ -1,46 +1,97 @@
-"""The option that adds providers, and the target of each test.
+"""The options, which are those of `kling-mock contract`, and the suites that the tests are made of.
 
-Nothing here loads a provider while it is imported: the option has not been read by then.
+Nothing here loads a provider while it is imported: the options have not been read by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract_tests.folders import MORE
-
 if TYPE_CHECKING:
-    from contract_tests.bundle import Referee
-    from contract_tests.target import Target
+    from kling_mock.contract.suite import Suite
+
+TOYS = Path(__file__).parents[1] / "tests" / "providers"
+KNOWN: dict[str, Any] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--specs FOLDER`: test the providers of this specs folder too."""
-    parser.addoption("--specs", action="append", default=[], type=Path, metavar="FOLDER", help="more providers to test")
+    """The options of the command line."""
+    group = parser.getgroup("contract", "a target and a provider's documents")
+    group.addoption("--target", metavar="URL", help="what is tested; by default the mock itself, in process")
+    group.addoption("--provider", action="append", default=[], metavar="NAME", help="whose documents it is held to")
+    group.addoption("--specs", action="append", default=[], type=Path, metavar="FOLDER", help="more providers")
+    group.addoption("--phases", metavar="LIST", help="what is done, by commas: rules,lifecycle,...")
+    group.addoption(
+        "--max-examples", type=int, default=12, metavar="N", help="requests that fuzzing makes of each sort"
+    )
+    group.addoption("--allow-spend", type=Decimal, metavar="UNITS", help="what may be spent at a target that bills")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Remember the folders before the test modules are imported, which are parametrised by what is in them."""
-    MORE.extend(folder.resolve() for folder in config.getoption("--specs", []))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test for each probe of each provider's plan; a plan needs no target."""
+    if "probe" not in metafunc.fixturenames:
+        return
+    rows = [
+        pytest.param(name, index, id=f"{name}-{probe.phase}-{probe.name}")
+        for name, suite in suites(metafunc.config).items()
+        for index, probe in enumerate(suite.plan())
+    ]
+    metafunc.parametrize(("provider", "probe"), rows)
 
 
-@pytest.fixture
-def aim() -> Callable[[str], Target]:
-    """Make a fresh target of a provider, by name."""
-    from contract_tests.providers import PROVIDERS
-    from contract_tests.target import Target
+def suites(config: pytest.Config) -> dict[str, Suite]:
+    """The suites of a run by provider; made once."""
+    if "suites" not in KNOWN:
+        from kling_mock.contract.agreement import agreements
+        from kling_mock.contract.probes import PHASES
+        from kling_mock.contract.suite import Settings, Suite
 
-    return lambda name: Target(PROVIDERS[name])
+        target, names = config.getoption("--target"), config.getoption("--provider")
+        if target is not None and len(names) != 1:
+            raise pytest.UsageError("a target is one provider's: give its name with --provider")
+        folders = [TOYS, *(folder.resolve() for folder in config.getoption("--specs"))]
+        phases = tuple((config.getoption("--phases") or ",".join(PHASES)).split(","))
+        if strange := set(phases) - set(PHASES):
+            raise pytest.UsageError(f"there is no phase {' or '.join(sorted(strange))}; there are {', '.join(PHASES)}")
+        settings = Settings(phases, config.getoption("--max-examples"), config.getoption("--allow-spend"))
+        found = agreements(names, folders)
+        KNOWN["suites"] = {name: Suite(row, target or "", settings) for name, row in found.items()}
+    known: dict[str, Suite] = KNOWN["suites"]
+    return known
 
 
 @pytest.fixture(scope="session")
-def referee() -> Callable[[str], Referee]:
-    """The referee of a provider, by name; each is made once."""
-    from contract_tests.bundle import Referee
+def started(request: pytest.FixtureRequest) -> Iterator[dict[str, Suite]]:
+    """The suites that have begun, with the servers that they need; each is begun with its first probe."""
+    with ExitStack() as stack:
+        begun: dict[str, Suite] = {}
+        request.config.stash[STACK] = stack
+        yield begun
 
-    known: dict[str, Referee] = {}
-    return lambda name: known.get(name) or known.setdefault(name, Referee(name))
+
+STACK = pytest.StashKey[ExitStack]()
+
+
+@pytest.fixture
+def suite(request: pytest.FixtureRequest, started: dict[str, Suite], provider: str) -> Suite:
+    """The suite of a provider, its target running."""
+    if provider not in started:
+        found = suites(request.config)[provider]
+        if request.config.getoption("--target") is None:
+            found.aim(request.config.stash[STACK].enter_context(itself(found)))
+        found.begin()
+        started[provider] = found
+    return started[provider]
+
+
+def itself(suite: Suite) -> Any:
+    """The mock of one provider, in this process."""
+    from kling_mock.cli_contract import itself as mock
+
+    return mock(suite.agreement.provider)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path  # noqa: TID251 - a command line, not the core
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,14 @@ import click
 from kling_mock.cli_judging import Amount, cannot, interruptible
 from kling_mock.cli_options import colored, specs_option
 from kling_mock.core.problems import SpecError, closest
-from kling_mock.loading import load_providers
+from kling_mock.core.provider import Provider
 
 if TYPE_CHECKING:
     from kling_mock.contract.probes import Probe
     from kling_mock.contract.suite import Outcome, Report, Settings, Suite
 
 PHASES = ("examples", "rules", "lifecycle", "errors", "webhooks", "fuzz")
-MISSING = "the contract suite needs more packages: pip install 'kling-mock[contract]'"
+NEEDS = ("openapi_core", "schemathesis")
 
 
 class Phases(click.ParamType[tuple[str, ...]]):
@@ -111,10 +112,10 @@ def contract(
 
     Exit codes: 0 it holds, 1 something does not, 2 the suite cannot run, 3 money was spent that nobody wanted to spend.
     """
-    try:
-        from kling_mock.contract.suite import Settings
-    except ModuleNotFoundError as error:
-        cannot(f"{MISSING} ({error.name} is not there)")
+    if absent := [name for name in NEEDS if find_spec(name) is None]:
+        cannot(f"the contract suite needs {' and '.join(absent)}: pip install 'kling-mock[contract]'")
+    from kling_mock.contract.suite import Settings
+
     if target is not None and len(names) != 1:
         cannot("a target is one provider's: give its name with --provider")
     settings = Settings(phases, max_examples, allow_spend)
@@ -145,7 +146,7 @@ def _suites(
     except SpecError as error:
         cannot("; ".join(map(str, error.problems)))
     with ExitStack() as stack:
-        where = {name: target or stack.enter_context(_itself(name, folders)) for name in found}
+        where = {name: target or stack.enter_context(itself(row.provider)) for name, row in found.items()}
         try:
             yield [Suite(agreement, where[name], settings) for name, agreement in found.items()]
         except CannotRun as error:
@@ -153,15 +154,14 @@ def _suites(
 
 
 @contextmanager
-def _itself(name: str, folders: tuple[Path, ...]) -> Iterator[str]:
+def itself(provider: Provider) -> Iterator[str]:
     """The mock of one provider, in this process, at a free port."""
     from kling_mock.server.mock import Mock, Options
     from kling_mock.server.serving import Running
 
-    provider = load_providers([name], folders)[name]
     mock = Mock([provider], Options(seed="contract"))
     with Running(mock) as running:
-        yield running.url + mock.options.mounts.get(name, "")
+        yield running.url + mock.options.mounts.get(provider.name, "")
 
 
 def _run(suite: Suite, dry_run: bool, form: str) -> Report | None:

@@ -15,18 +15,14 @@ from msgspec.structs import replace
 from kling_mock.contract.agreement import Agreement, Sighting
 from kling_mock.contract.control import Control
 from kling_mock.contract.failures import CHECKS, Failure, curl
-from kling_mock.contract.messages import Message
+from kling_mock.contract.messages import Message, judged
 from kling_mock.contract.purse import MoneySpent, Purse, Spent
 from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Answer, Target, Unanswered
-from kling_mock.core.calls import Call
-from kling_mock.core.documents import pointer
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
-from kling_mock.core.judging import judge as judge_call
-from kling_mock.core.model import Exchange, Request, Sight, Upload, Violation
+from kling_mock.core.model import Exchange, Request, Sight, Violation
 from kling_mock.core.provider import Operation
-from kling_mock.payloads import measured
 
 SHOWN = frozenset({"content-type", "prefer"})
 """The headers of a request that are kept: credentials are not."""
@@ -103,8 +99,7 @@ class Caller:
 
     def judged(self, message: Message) -> Judgement:
         """What the documents say of a message."""
-        call = self._call(message, message.head())
-        return judge_call(call, measured(call))
+        return judged(self.provider, message)
 
     def send(self, operation: Operation, request: Request, judgement: Judgement) -> Seen:
         """Send a request as it stands, whose judgement is known."""
@@ -154,13 +149,6 @@ class Caller:
                 expected=reasons,
                 got=[answer.status, _body(answer)],
             )
-
-    def _call(self, message: Message, request: Request) -> Call:
-        document, uploads = message.document, {}
-        if message.files:
-            document = {**(document if isinstance(document, dict) else {}), **dict.fromkeys(message.files, "file")}
-            uploads = {pointer([name]): Upload(name, "", content) for name, content in message.files.items()}
-        return Call(self.provider, request, message.operation, message.path, document=document, uploads=uploads)
 
     def _seen(self, operation: Operation, request: Request, judgement: Judgement, answer: Answer) -> Seen:
         tasks = tuple(self.agreement.sightings(operation, answer))

@@ -38,9 +38,9 @@ def _as_judged(caller: Caller, seen: Seen) -> None:
         caller.accepted(seen)
 
 
-def rules(agreement: Agreement, caller: Caller) -> Iterator[Probe]:
+def rules(agreement: Agreement) -> Iterator[Probe]:
     """Two probes for each rule and feature: its valid example and its invalid one."""
-    for shown in RuleExamples(agreement, caller).each():
+    for shown in RuleExamples(agreement).each():
         for message, what in ((shown.valid, "just not"), (shown.invalid, "broken")):
             if message is not None:
                 run = partial(_rule, message=message, shown=shown, broken=what == "broken")

@@ -9,10 +9,10 @@ from typing import Any
 
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
-from kling_mock.contract.messages import Message, example_messages
+from kling_mock.contract.messages import Message, example_messages, judged
 from kling_mock.core.documents import Place, tokens
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.provider import Operation
+from kling_mock.core.provider import Operation, Provider
 from kling_mock.report_examples import samples_of
 
 BODY_POINTER = re.compile(r"\{\$request\.body#(/[^}|? ]+)")
@@ -32,11 +32,11 @@ class Jobs:
         """The operations that make tasks."""
         return [row for row in self.provider.operations.values() if row.role == "create"]
 
-    def of(self, operation: Operation, caller: Caller) -> Message | None:
+    def of(self, operation: Operation) -> Message | None:
         """The cheapest message for an operation that is accepted; None where none is found."""
         if operation.id not in self._found:
-            sound = [row for row in self._candidates(operation) if _sound(caller, row)]
-            self._found[operation.id] = min(sound, key=lambda row: _price(caller, row), default=None)
+            sound = [row for row in self._candidates(operation) if _sound(self.provider, row)]
+            self._found[operation.id] = min(sound, key=lambda row: _price(self.provider, row), default=None)
         return self._found[operation.id]
 
     def _candidates(self, operation: Operation) -> Iterator[Message]:
@@ -72,7 +72,7 @@ class Jobs:
         """The create of a task upon which the message may build."""
         assert message.operation.task is not None
         kinds = message.operation.task.parents[0].kinds
-        jobs = ((row, self.of(row, caller)) for row in self.creates if row is not message.operation)
+        jobs = ((row, self.of(row)) for row in self.creates if row is not message.operation)
         maker = next(job for row, job in jobs if job is not None and _suits(row, job, kinds))
         created = caller.call(maker)
         caller.accepted(created)
@@ -101,12 +101,12 @@ def _suits(operation: Operation, job: Message, kinds: frozenset[str] | None) -> 
     return made is not None and (kinds is None or made in kinds)
 
 
-def _sound(caller: Caller, message: Message) -> bool:
-    return all(row.severity == "warning" for row in caller.judged(message).violations)
+def _sound(provider: Provider, message: Message) -> bool:
+    return all(row.severity == "warning" for row in judged(provider, message).violations)
 
 
-def _price(caller: Caller, message: Message) -> tuple[bool, Any, int]:
-    judgement = caller.judged(message)
+def _price(provider: Provider, message: Message) -> tuple[bool, Any, int]:
+    judgement = judged(provider, message)
     quote = judgement.quote
     return quote is None, quote.amount if quote else 0, len(judgement.violations)
 

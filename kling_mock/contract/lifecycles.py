@@ -19,10 +19,10 @@ from kling_mock.core.provider import Operation, Provider
 PLACES = ("path", "query", "header")
 
 
-def lifecycles(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Probe]:
+def lifecycles(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
     """A probe of every create on its usual course; of a mock, also of every variant and every other legal course."""
     for operation in jobs.creates:
-        job = jobs.of(operation, caller)
+        job = jobs.of(operation)
         if job is None:
             continue
         for name, headers in _ways(agreement.provider):
@@ -34,7 +34,7 @@ def lifecycles(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Pro
         if row.role == "list":
             yield Probe("lifecycle", f"{row.id}, read", partial(_read, operation=row), operation=row.id)
         if row.role == "cancel":
-            yield from _cancels(jobs, row, caller)
+            yield from _cancels(jobs, row)
 
 
 def _ways(provider: Provider) -> Iterator[tuple[str, dict[str, str]]]:
@@ -127,9 +127,9 @@ def _lower(headers: dict[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _cancels(jobs: Jobs, operation: Operation, caller: Caller) -> Iterator[Probe]:
+def _cancels(jobs: Jobs, operation: Operation) -> Iterator[Probe]:
     for create in jobs.creates:
-        job = jobs.of(create, caller)
+        job = jobs.of(create)
         if job is not None:
             run = partial(_cancelled, jobs=jobs, job=job, operation=operation)
             yield Probe("lifecycle", f"{operation.id}, {create.id}", run, (job,), operation=operation.id)

@@ -12,9 +12,13 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from kling_mock.contract.agreement import Agreement
+from kling_mock.core.calls import Call
+from kling_mock.core.documents import pointer
 from kling_mock.core.expressions import ABSENT, Absent
-from kling_mock.core.model import Request
-from kling_mock.core.provider import Operation
+from kling_mock.core.judging import Judgement, judge
+from kling_mock.core.model import Request, Upload
+from kling_mock.core.provider import Operation, Provider
+from kling_mock.payloads import measured
 
 BOUNDARY = "kling-mock-contract-boundary"
 
@@ -67,6 +71,17 @@ class Message(Struct, frozen=True):
         parts = {name: (name, content, "application/octet-stream") for name, content in self.files.items()}
         body, type_ = encode_multipart_formdata({**texts, **parts}, BOUNDARY)
         return body, {"content-type": type_}
+
+
+def judged(provider: Provider, message: Message) -> Judgement:
+    """What the documents say of a message."""
+    document, uploads = message.document, {}
+    if message.files:
+        document = {**(document if isinstance(document, dict) else {}), **dict.fromkeys(message.files, "file")}
+        uploads = {pointer([name]): Upload(name, "", content) for name, content in message.files.items()}
+    head, operation = message.head(), message.operation
+    call = Call(provider, head, operation, message.path, document=document, uploads=uploads)
+    return judge(call, measured(call))
 
 
 def example_messages(agreement: Agreement) -> Iterator[tuple[str, Message]]:

@@ -8,8 +8,9 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from kling_mock.contract.caller import Caller
-from kling_mock.contract.messages import Message
+from kling_mock.contract.messages import Message, judged
 from kling_mock.contract.purse import at_risk
+from kling_mock.core.provider import Provider
 
 PHASES = {
     "examples": "each example of the documents is sent, and gets an answer that they know",
@@ -32,11 +33,11 @@ class Probe(Struct, frozen=True):
     operation: str | None = field(default=None)
 
 
-def most(caller: Caller, sends: Iterable[Message]) -> Decimal | None:
+def most(provider: Provider, sends: Iterable[Message]) -> Decimal | None:
     """What these messages cost at most at a target that bills; None where a price is not known."""
     total = Decimal(0)
     for message in sends:
-        price = at_risk(caller.judged(message))
+        price = at_risk(judged(provider, message))
         if price is None:
             return None
         total += price

@@ -14,8 +14,7 @@ from msgspec import Struct
 
 from kling_mock.contract import pictures
 from kling_mock.contract.agreement import Agreement
-from kling_mock.contract.caller import Caller
-from kling_mock.contract.messages import Message, example_messages
+from kling_mock.contract.messages import Message, example_messages, judged
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
 from kling_mock.core.provider import Operation
@@ -34,10 +33,10 @@ class Shown(Struct, frozen=True):
 
 
 class RuleExamples:
-    """The messages of one provider's rules; `caller` judges them."""
+    """The messages of one provider's rules."""
 
-    def __init__(self, agreement: Agreement, caller: Caller) -> None:
-        self.agreement, self.provider, self._caller = agreement, agreement.provider, caller
+    def __init__(self, agreement: Agreement) -> None:
+        self.agreement, self.provider = agreement, agreement.provider
         self._rules = {name: place.node for name, place in agreement.root.get("x-mock-rules").items()}
         creates = [row for row in self.provider.operations.values() if row.role == "create"]
         self._creates = creates
@@ -68,7 +67,7 @@ class RuleExamples:
         """The message that shows it best: what is just not broken has no fault, what is broken has no other."""
         best: tuple[int, Message] | None = None
         for message in self._candidates(name, self._rules[name][which]):
-            others = self._others(name, which, self._caller.judged(message))
+            others = self._others(name, which, judged(self.provider, message))
             if others is not None and (best is None or others < best[0]):
                 best = others, message
             if others == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import cached_property
 
 from msgspec import Struct, field
 
@@ -82,27 +83,44 @@ class Suite:
         url: str,
         settings: Settings = Settings(),  # noqa: B008 - frozen
         environment: Mapping[str, str] = os.environ,
-        referee: Referee | None = None,
     ) -> None:
         self.agreement, self.settings = agreement, settings
         self.target: Target = Http(url)
-        self.control = Control.find(url)
-        self.purse = Purse(None if self.control else settings.allow_spend or Decimal(0))
         self.jobs = Jobs(agreement)
-        self._referee = referee or Referee(agreement)
         self._given = self._credentials(environment)
+
+    def aim(self, url: str) -> None:
+        """Aim at another target, before the run begins."""
+        self.target = Http(url)
+
+    @cached_property
+    def control(self) -> Control | None:
+        """The control API of the target, if it is a mock."""
+        return Control.find(self.target.url)
+
+    @cached_property
+    def purse(self) -> Purse:
+        """What may be spent: at a mock anything, elsewhere what the settings allow."""
+        return Purse(None if self.control else self.settings.allow_spend or Decimal(0))
+
+    @cached_property
+    def _referee(self) -> Referee:
+        return Referee(self.agreement)
 
     # The plan
 
     def plan(self) -> list[Probe]:
         """The probes, in order; nothing is sent for it."""
-        judge = self._caller({}, None)
+        return list(self._plan)
+
+    @cached_property
+    def _plan(self) -> list[Probe]:
         makers: Mapping[str, Callable[[], Iterable[Probe]]] = {
             "examples": lambda: examples(self.agreement),
-            "rules": lambda: rules(self.agreement, judge),
-            "lifecycle": lambda: lifecycles(self.agreement, self.jobs, judge),
-            "errors": lambda: errors(self.agreement, self.jobs, judge),
-            "webhooks": lambda: webhooks(self.agreement, self.jobs, judge),
+            "rules": lambda: rules(self.agreement),
+            "lifecycle": lambda: lifecycles(self.agreement, self.jobs),
+            "errors": lambda: errors(self.agreement, self.jobs),
+            "webhooks": lambda: webhooks(self.agreement, self.jobs),
             "fuzz": self._fuzz,
         }
         return [probe for phase in self.settings.phases for probe in makers[phase]()]
@@ -114,21 +132,18 @@ class Suite:
 
     def price(self, probe: Probe) -> Decimal | None:
         """What a probe costs at most at a target that bills; None where a price is not known."""
-        return most(self._caller({}, None), probe.sends)
+        return most(self.agreement.provider, probe.sends)
 
     # The run
 
     def run(self, probes: Iterable[Probe], told: Callable[[Outcome], None] = lambda outcome: None) -> Report:
         """Run probes one after the other; `told` hears of each. Raises `CannotRun`."""
-        self._reach()
-        if self.control is None and self._given is None:
-            names = ", ".join(row.variable for row in self.agreement.provider.credentials.values())
-            raise CannotRun(f"no credentials: set {names}, as `kling-mock env` prints them")
+        self.begin()
         report = Report(self.agreement.provider.name, self.target.url, spent=self.purse.spent)
         for probe in probes:
             try:
                 outcome = self.run_one(probe)
-            except _Stopped as stop:
+            except Stopped as stop:
                 outcome, report.stopped = stop.outcome, stop.why
             report.outcomes.append(outcome)
             told(outcome)
@@ -136,16 +151,19 @@ class Suite:
                 break
         return report
 
-    def _reach(self) -> None:
-        """Make sure that somebody answers at all."""
+    def begin(self) -> None:
+        """Make sure that somebody answers, and that there is an account. Raises `CannotRun`."""
         try:
             self.target.send(Request("GET", "/"))
         except Unanswered as error:
             told = f"nobody answers at {self.target.url} ({error}); is it running, and is the address right?"
             raise CannotRun(told) from None
+        if self.control is None and self._given is None:
+            names = ", ".join(row.variable for row in self.agreement.provider.credentials.values())
+            raise CannotRun(f"no credentials: set {names}, as `kling-mock env` prints them")
 
     def run_one(self, probe: Probe) -> Outcome:
-        """Run one probe as an account of its own, where the target can make one."""
+        """Run one probe as an account of its own, where the target can make one. Raises `Stopped`."""
         if probe.only_mock and self.control is None:
             return Outcome(probe.phase, probe.name, probe.operation, left_out="only a mock can be made to do this")
         caller = self._opened()
@@ -158,7 +176,7 @@ class Suite:
         except TooDear as error:
             left_out = str(error)
         except MoneySpent as error:
-            raise _Stopped(self._outcome(probe, caller), str(error)) from None
+            raise Stopped(self._outcome(probe, caller), str(error)) from None
         return self._outcome(probe, caller, left_out)
 
     def _outcome(self, probe: Probe, caller: Caller, left_out: str | None = None) -> Outcome:
@@ -186,7 +204,9 @@ class Suite:
         return Caller(self.agreement, self.target, shown, self.purse, self._referee, self.control, account)
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
+    """The run ends here: a job was taken, and will be billed, that the documents refuse."""
+
     def __init__(self, outcome: Outcome, why: str) -> None:
         super().__init__(why)
         self.outcome, self.why = outcome, why

@@ -27,10 +27,10 @@ PATIENCE_S = 5.0
 """Seconds of the machine's time in which what is due has to come."""
 
 
-def webhooks(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Probe]:
+def webhooks(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
     """A probe for each callback of each create. Only a mock on this machine can reach a receiver on it."""
     for operation in jobs.creates:
-        job = jobs.of(operation, caller)
+        job = jobs.of(operation)
         if job is None:
             continue
         for words in operation.callbacks:

@@ -27,7 +27,7 @@ METHODS = ("DELETE", "PUT", "PATCH", "POST", "GET")
 HOUR = 3600
 
 
-def errors(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Probe]:
+def errors(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
     """The probes of every situation that a request can bring about, and of every error that a scenario does."""
     operation = _harmless(agreement)
     for situation, made in CREDENTIALS.items():
@@ -40,8 +40,8 @@ def errors(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Probe]:
     for message in _strangers(agreement):
         yield _probe("task.unknown", partial(_unknown, message=message), message.operation, message.operation.id)
     for create in jobs.creates:
-        yield from _bodies(create, jobs, caller)
-    yield from _on_command(agreement, jobs, caller)
+        yield from _bodies(create, jobs)
+    yield from _on_command(agreement, jobs)
 
 
 def _probe(situation: str, run: Callable[[Caller], None], operation: Operation | None, of: str = "") -> Probe:
@@ -165,9 +165,9 @@ def _unknown(caller: Caller, message: Message) -> None:
 # Bodies
 
 
-def _bodies(operation: Operation, jobs: Jobs, caller: Caller) -> Iterator[Probe]:
+def _bodies(operation: Operation, jobs: Jobs) -> Iterator[Probe]:
     """What is no body, an alias that is taken, a parent that is not there or not finished."""
-    job = jobs.of(operation, caller)
+    job = jobs.of(operation)
     if "application/json" in operation.bodies:
         yield _costly("body.syntax", partial(_no_json, operation=operation), operation)
     yield _costly("body.media-type", partial(_no_type, operation=operation), operation)
@@ -224,12 +224,12 @@ def _unfinished(caller: Caller, jobs: Jobs, job: Message) -> None:
 # On command
 
 
-def _on_command(agreement: Agreement, jobs: Jobs, caller: Caller) -> Iterator[Probe]:
+def _on_command(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
     """A probe for every scenario that answers with an error of the catalogue."""
     for scenario in agreement.provider.scenarios.values():
         named = {answer.error for answer in scenario.answers if answer.error}
         for operation in jobs.creates:
-            job = jobs.of(operation, caller)
+            job = jobs.of(operation)
             if named and job is not None:
                 run = partial(_commanded, jobs=jobs, job=job, scenario=scenario.name, named=named)
                 yield Probe("errors", f"scenario {scenario.name}", run, (job,), True, operation.id)
