@@ -7,19 +7,32 @@ import time  # noqa: TID251
 import warnings
 from collections.abc import Mapping
 
-from kling_mock.core.provider import Operation, Way
+from kling_mock.core.provider import Operation, Scheme, Way
 
 TOKEN_SECONDS = 1800
 
 
 def credential(credentials: Mapping[str, str], operation: Operation) -> dict[str, str]:
-    """The header that an operation asks for, made of an account's credentials; nothing where it asks for none."""
+    """The header that an operation asks for, made of an account's credentials; nothing where it asks for none.
+
+    Of several ways the last counts for which all credentials are there. Raises `KeyError` where there is none.
+    """
     scheme = next((scheme for alternative in operation.security for scheme in alternative), None)
     if scheme is None:
         return {}
-    way = scheme.ways[-1]
+    way = way_of(credentials, scheme)
     value = credentials[way.credential] if way.jwt is None else signed(credentials, way)
     return {scheme.header: f"{scheme.prefix} {value}".strip()}
+
+
+def way_of(credentials: Mapping[str, str], scheme: Scheme) -> Way:
+    """The last of a scheme's ways for which all credentials are there."""
+    return next((way for way in reversed(scheme.ways) if needs(way) <= credentials.keys()), scheme.ways[-1])
+
+
+def needs(way: Way) -> set[str]:
+    """The names of the credentials that a way of proving who calls is made of."""
+    return {way.credential} if way.jwt is None else {way.jwt.issuer, way.jwt.secret}
 
 
 def signed(credentials: Mapping[str, str], way: Way, seconds: int = TOKEN_SECONDS) -> str:

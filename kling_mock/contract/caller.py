@@ -6,7 +6,9 @@ so it is known of every request what the documents say of it and what it may cos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+import secrets
+from collections.abc import Mapping
 from typing import Any, Never
 
 from msgspec import Struct
@@ -23,11 +25,10 @@ from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
 from kling_mock.core.model import Exchange, Request, Sight, Violation
 from kling_mock.core.provider import Operation
+from kling_mock.credentials import credential, way_of
 
 SHOWN = frozenset({"content-type", "prefer"})
 """The headers of a request that are kept: credentials are not."""
-
-Credentials = Callable[[Operation], Mapping[str, str]]
 
 
 class Ended(Exception):
@@ -58,7 +59,7 @@ class Caller:
         self,
         agreement: Agreement,
         target: Target,
-        credentials: Credentials,
+        credentials: Mapping[str, str],
         purse: Purse,
         referee: Referee,
         control: Control | None = None,
@@ -71,7 +72,7 @@ class Caller:
         self.exchanges: list[Exchange] = []
         self.phase, self.probe = "", ""
         self._credentials = credentials
-        self._now = 0
+        self._now = self._named = 0
 
     # Time
 
@@ -88,11 +89,18 @@ class Caller:
         if self.control is not None and self.account is not None:
             self.control.call("POST", "/_mock/reset", {"account": self.account})
 
+    def alias(self) -> str:
+        """An id of the caller's own that no task of the account has."""
+        self._named += 1
+        # An account that was there before the run may have tasks of other runs.
+        unique = f"{self._named}" if self.control is not None else f"{secrets.token_hex(6)}-{self._named}"
+        return f"contract-suite-{unique}"
+
     # Calling
 
-    def call(self, message: Message, credential: Mapping[str, str] | None = None) -> Seen:
+    def call(self, message: Message, shown: Mapping[str, str] | None = None) -> Seen:
         """Send a message with the account's credential, or this one. Raises `TooDear`, `MoneySpent` and `Ended`."""
-        headers = self._credentials(message.operation) if credential is None else credential
+        headers = self.credential(message.operation) if shown is None else shown
         request = message.request()
         signed = replace(request, headers={**request.headers, **headers})
         return self.send(message.operation, signed, self.judged(message))
@@ -116,7 +124,7 @@ class Caller:
 
     def credential(self, operation: Operation) -> Mapping[str, str]:
         """The header that proves who calls an operation."""
-        return self._credentials(operation)
+        return credential(self._credentials, operation)
 
     def noted(
         self, operation: Operation, message: Message, status: int, headers: Mapping[str, Any], body: bytes
@@ -258,11 +266,18 @@ class Caller:
         url = f"{self.target.url}{request.path}{query}"
         return curl(url, request.method, request.headers, request.body, self._secret(operation))
 
+    def unfiltered(self, operation: Operation, command: str) -> str:
+        """A line for a shell in which somebody has struck out the credential, with words of the shell in its place."""
+        for header, value in self._secret(operation).items():
+            struck = re.compile(rf"'{re.escape(header)}: \[Filtered\]'", re.IGNORECASE)
+            command = struck.sub(f'"{header}: {value}"'.replace("\\", r"\\"), command)
+        return command
+
     def _secret(self, operation: Operation) -> dict[str, str]:
         """The headers that hold a credential, as words of a shell."""
         words = {}
         for scheme in (scheme for alternative in operation.security for scheme in alternative):
-            way = scheme.ways[-1]
+            way = way_of(self._credentials, scheme)
             variable = self.provider.credentials[way.credential].variable
             value = f"$(kling-mock token --provider {self.provider.name})" if way.jwt else f"${variable}"
             words[scheme.header] = f"{scheme.prefix} {value}".strip()
@@ -273,8 +288,8 @@ class Caller:
     def accepted(self, seen: Seen) -> None:
         """It was answered with success, as the documents allow it. Raises `Ended` where it was not."""
         if not seen.ok:
-            known = " or ".join(seen.errors) or "an unknown error"
-            self.stop("accepted", f"it was refused with {known}", seen, expected="success", got=_body(seen.answer))
+            told = f"it was refused (HTTP {seen.answer.status})"
+            self.stop("accepted", told, seen, expected="success", got=_body(seen.answer))
 
     def refused(self, seen: Seen, *reasons: str) -> None:
         """It was refused with one of these entries of the catalogue."""

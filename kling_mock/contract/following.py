@@ -14,9 +14,9 @@ from kling_mock.contract.target import Unanswered
 from kling_mock.core.expressions import ABSENT
 
 DAY = 86_400_000
-POLL_MS, LONGEST_MS = 10_000, 30_000
+POLL_MS, LONGEST_MS = 1_000, 30_000
 PATIENCE_MS = 20 * 60_000
-"""A target without a clock of ours is polled every ten seconds, later every thirty, for twenty minutes at most."""
+"""A target without a clock of ours is polled after a second, then ever more seldom, for twenty minutes at most."""
 WITH_TIME = frozenset({"task.changed", "task.results"})
 
 

@@ -49,12 +49,12 @@ def _ways(provider: Provider) -> Iterator[tuple[str, dict[str, str]]]:
 def lifecycle(caller: Caller, jobs: Jobs, job: Message, headers: dict[str, str]) -> None:
     """A task goes a legal way to its end, and all that is said of it on the way agrees."""
     message, _ = jobs.with_parent(job, caller)
-    named = jobs.named(message, "contract-suite-1") or message
+    named = jobs.named(message, alias := caller.alias()) or message
     before = _balance(caller)
     seen = caller.call(replace(named, headers={**named.headers, **headers}))
     caller.accepted(seen)
     follower = Follower(caller, seen, headers)
-    follower.alias("contract-suite-1")
+    follower.alias(alias)
     follower.to_the_end()
     follower.lists()
     follower.result()

@@ -21,7 +21,7 @@ class Spent(Struct, frozen=True):
 
 
 class TooDear(Exception):
-    """A request that is not sent: it could cost more than is left."""
+    """A request that is not sent: it could cost more than is left, or nobody knows what."""
 
 
 class MoneySpent(Exception):
@@ -46,10 +46,9 @@ class Purse:
             return
         price = at_risk(judgement)
         if price is None:
-            raise TooDear("it could be accepted, and what it costs is not known")
+            raise TooDear("could be accepted at a price that nobody knows")
         if price > self.left:
-            unit = judgement.quote.unit if judgement.quote else "units"
-            raise TooDear(f"it could be accepted and cost {price} {unit}; {self.left} may be spent")
+            raise TooDear("could cost more than may be spent")
 
 
 def at_risk(judgement: Judgement) -> Decimal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -48,11 +49,11 @@ def dry_lines(rows: Iterable[tuple[Probe, Decimal | None]], limit: Decimal | Non
 
 def _sent(probe: Probe, price: Decimal | None, limit: Decimal) -> str:
     if probe.only_mock:
-        return "left out: only a mock can be made to do this"
+        return "left out: only a mock can be made to do it"
     if price is None:
-        return "left out: it could be accepted at a price that nobody knows"
+        return "left out: could be accepted at a price that nobody knows"
     if price > limit:
-        return f"left out: it could cost {text(price)}, and {text(limit)} may be spent"
+        return f"left out: could cost {text(price)}, and {text(limit)} may be spent"
     return f"could cost {text(price)}" if price else "free"
 
 
@@ -96,7 +97,7 @@ def _phase_line(rows: list[Outcome], phase: str, paint: Paint) -> str:
     held = len(rows) - failed - len(left)
     told = [f"{held} hold"] if held or not (failed or left) else []
     told += [paint(f"{failed} fail", "red")] if failed else []
-    told += [f"{len(left)} left out ({'; '.join(dict.fromkeys(row.left_out or '' for row in left))})"] if left else []
+    told += [f"{count} left out: {why}" for why, count in Counter(row.left_out for row in left).items()]
     return f"  {phase:10} {', '.join(told)}"
 
 

@@ -10,12 +10,13 @@ from functools import cached_property
 from msgspec import Struct, field
 
 from kling_mock.contract.agreement import Agreement
-from kling_mock.contract.caller import Caller, Credentials, Ended
+from kling_mock.contract.caller import Caller, Ended
 from kling_mock.contract.control import Control
 from kling_mock.contract.examples import examples, rules
 from kling_mock.contract.failures import Failure
 from kling_mock.contract.jobs import Jobs
 from kling_mock.contract.lifecycles import lifecycles
+from kling_mock.contract.messages import judged
 from kling_mock.contract.probes import PHASES, Probe, most
 from kling_mock.contract.purse import MoneySpent, Purse, Spent, TooDear
 from kling_mock.contract.referee import Referee
@@ -23,7 +24,7 @@ from kling_mock.contract.target import Http, Target, Unanswered
 from kling_mock.contract.webhooks import webhooks
 from kling_mock.contract.wrongs import errors
 from kling_mock.core.model import Exchange, Request
-from kling_mock.credentials import credential
+from kling_mock.credentials import needs
 
 
 class CannotRun(Exception):
@@ -113,6 +114,16 @@ class Suite:
         """The probes, in order; nothing is sent for it."""
         return list(self._plan)
 
+    def _ordered(self, probes: Iterable[Probe]) -> list[Probe]:
+        """Where money is spent, what spends none first, then what tells most for it: a task followed to its end."""
+        if self.purse.limit is None:
+            return list(probes)
+        return sorted(probes, key=lambda probe: (self._spends(probe), probe.phase != "lifecycle"))
+
+    def _spends(self, probe: Probe) -> bool:
+        """Whether a probe sends what is to be accepted, and paid."""
+        return any(not judged(self.agreement.provider, message).refused for message in probe.sends)
+
     @cached_property
     def _plan(self) -> list[Probe]:
         makers: Mapping[str, Callable[[], Iterable[Probe]]] = {
@@ -140,7 +151,7 @@ class Suite:
         """Run probes one after the other; `told` hears of each. Raises `CannotRun`."""
         self.begin()
         report = Report(self.agreement.provider.name, self.target.url, spent=self.purse.spent)
-        for probe in probes:
+        for probe in self._ordered(probes):
             try:
                 outcome = self.run_one(probe)
             except Stopped as stop:
@@ -158,14 +169,20 @@ class Suite:
         except Unanswered as error:
             told = f"nobody answers at {self.target.url} ({error}); is it running, and is the address right?"
             raise CannotRun(told) from None
-        if self.control is None and self._given is None:
-            names = ", ".join(row.variable for row in self.agreement.provider.credentials.values())
-            raise CannotRun(f"no credentials: set {names}, as `kling-mock env` prints them")
+        if self.control is None and not self._given:
+            raise CannotRun(f"no credentials: set {self._wanted()}; `kling-mock env` prints those of the mock")
+
+    def _wanted(self) -> str:
+        """The variables of the environment that are needed, by way of proving who calls."""
+        provider = self.agreement.provider
+        schemes = (scheme for row in provider.operations.values() for way in row.security for scheme in way)
+        ways = dict.fromkeys(tuple(sorted(needs(way))) for scheme in schemes for way in scheme.ways)
+        return ", or ".join(" and ".join(provider.credentials[name].variable for name in way) for way in ways)
 
     def run_one(self, probe: Probe) -> Outcome:
         """Run one probe as an account of its own, where the target can make one. Raises `Stopped`."""
         if probe.only_mock and self.control is None:
-            return Outcome(probe.phase, probe.name, probe.operation, left_out="only a mock can be made to do this")
+            return Outcome(probe.phase, probe.name, probe.operation, left_out="only a mock can be made to do it")
         caller = self._opened()
         caller.phase, caller.probe = probe.phase, probe.name
         left_out = None
@@ -185,23 +202,25 @@ class Suite:
 
     # The account
 
-    def _credentials(self, environment: Mapping[str, str]) -> Mapping[str, str] | None:
-        """The credentials of the environment, if all are there."""
-        rows = self.agreement.provider.credentials.values()
+    def _credentials(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """The credentials of the environment, if they are enough for one way of proving who calls."""
+        provider = self.agreement.provider
+        rows = provider.credentials.values()
         found = {row.name: environment[row.variable] for row in rows if environment.get(row.variable)}
-        return found if len(found) == len(rows) else None
+        schemes = [scheme for row in provider.operations.values() for way in row.security for scheme in way]
+        enough = not schemes or any(needs(way) <= found.keys() for scheme in schemes for way in scheme.ways)
+        return found if enough else {}
 
     def _opened(self) -> Caller:
         """A caller with an account: a fresh one at a mock, whose time stands still, or the one of the environment."""
         if self.control is None:
-            return self._caller(self._given or {}, None)
+            return self._caller(self._given, None)
         account = self.control.open_account(self.agreement.provider.name)
         self.control.freeze(account.id)
         return self._caller(account.credentials, account.id)
 
     def _caller(self, credentials: Mapping[str, str], account: str | None) -> Caller:
-        shown: Credentials = lambda operation: credential(credentials, operation)  # noqa: E731
-        return Caller(self.agreement, self.target, shown, self.purse, self._referee, self.control, account)
+        return Caller(self.agreement, self.target, credentials, self.purse, self._referee, self.control, account)
 
 
 class Stopped(Exception):

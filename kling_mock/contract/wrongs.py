@@ -203,7 +203,8 @@ def _raw(caller: Caller, operation: Operation, body: bytes, type_: str, situatio
 
 def _taken(caller: Caller, jobs: Jobs, job: Message) -> None:
     """An id of the caller's own is good for one task."""
-    first, second = (jobs.named(jobs.with_parent(job, caller)[0], "contract-suite-1") for _ in range(2))
+    alias = caller.alias()
+    first, second = (jobs.named(jobs.with_parent(job, caller)[0], alias) for _ in range(2))
     assert first is not None
     assert second is not None
     caller.accepted(caller.call(first))

@@ -1,0 +1,148 @@
+"""At a target that bills nothing is sent that could cost more than is allowed, and the first surprise ends the run."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from kling_mock.contract.agreement import Agreement, agreements
+from kling_mock.contract.messages import Message, judged
+from kling_mock.contract.purse import Purse, TooDear, at_risk
+from kling_mock.contract.suite import CannotRun, Settings, Suite
+from tests.contract.broken import Passed, billing
+
+KNOWN = agreements()
+DEFAULT = next(row for row in KNOWN.values() if row.provider.default)
+CHEAP = {"model_name": "kling-v1", "image": "https://example.com/a.png", "prompt": "dusk"}
+
+
+def environment(agreement: Agreement) -> dict[str, str]:
+    """The default account's credentials, as a user's environment has them."""
+    return {row.variable: row.default for row in agreement.provider.credentials.values()}
+
+
+def suite(url: str, agreement: Agreement = DEFAULT, spend: str | None = None, *phases: str) -> Suite:
+    """A suite for a target that bills."""
+    settings = Settings(phases or Settings().phases, 2, Decimal(spend) if spend else None)
+    return Suite(agreement, url, settings, environment(agreement))
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_by_default_nothing_is_billed(name: str) -> None:
+    """A whole run makes no task at any provider, and yet finds something out."""
+    phases = ("examples", "rules", "lifecycle", "errors", "webhooks", *(["fuzz"] if KNOWN[name] is DEFAULT else []))
+    with billing(KNOWN[name].provider) as target:
+        run = suite(target.url, KNOWN[name], None, *phases)
+        report = run.run(run.plan())
+        assert list(target.mock.store.tasks()) == []
+    assert (report.spent, report.failures, report.exit_code) == ([], [], 0)
+    assert sum(row.left_out is None for row in report.outcomes) >= 5
+    assert ("GET", "/_mock/health") in target.asked
+
+
+def test_what_is_allowed_is_spent_and_no_more() -> None:
+    """A task is followed to its end for two units; what would cost more is left out, and says so."""
+    with billing(DEFAULT.provider) as target:
+        run = suite(target.url, DEFAULT, "2", "examples", "rules", "lifecycle")
+        report = run.run(run.plan())
+        made = list(target.mock.store.tasks())
+    assert sum(row.amount or 0 for row in report.spent) <= 2
+    assert [row.task for row in report.spent] == [task.id for task in made]
+    assert made
+    held = [row.probe for row in report.outcomes if row.phase == "lifecycle" and row.left_out is None]
+    assert any("usual course" in name for name in held)
+    assert "could cost more than may be spent" in {row.left_out for row in report.outcomes}
+    assert report.exit_code == 0
+
+
+def test_the_first_surprise_ends_the_run() -> None:
+    """A job that is taken in spite of a documented refusal is shown with its task, and nothing is sent after it."""
+
+    def accepted(passed: Passed) -> Passed:
+        if passed.method == "POST" and passed.status == 400:
+            task = {"task_id": "777", "task_status": "submitted", "created_at": 1, "updated_at": 1, "task_info": {}}
+            return passed._replace(
+                status=200,
+                body=json.dumps({"code": 0, "message": "SUCCEED", "request_id": "r", "data": task}).encode(),
+            )
+        return passed
+
+    with billing(DEFAULT.provider, accepted) as target:
+        run = suite(target.url, DEFAULT, "100", "rules")
+        report = run.run(run.plan())
+        posts = [path for method, path in target.asked if method == "POST"]
+    assert report.exit_code == 3
+    assert report.stopped is not None
+    assert report.stopped.startswith("task 777 was made, which the documents refuse for ")
+    (failure,) = report.failures
+    assert (failure.check, failure.expected) == ("refused", "a refusal")
+    assert report.spent[-1].task == "777"
+    assert not report.spent[-1].wanted
+    assert len(posts) == sum(len(row.exchanges) for row in report.outcomes)
+
+
+def test_an_answer_that_does_not_come_may_have_cost_something() -> None:
+    """A create whose connection breaks counts as spent: the target may have made the task."""
+    with billing(DEFAULT.provider, lambda passed: None if passed.method == "POST" else passed) as target:
+        run = suite(target.url, DEFAULT, "5", "lifecycle")
+        report = run.run(probe for probe in run.plan() if probe.name == "createImageToVideo, usual course")
+        assert len(list(target.mock.store.tasks())) == 1
+    assert [failure.check for failure in report.failures] == ["answered"]
+    (spent,) = report.spent
+    assert (spent.task, spent.wanted) == (None, True)
+    assert spent.amount is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "price"),
+    [
+        (CHEAP, Decimal(1)),
+        ({**CHEAP, "prompt": "x" * 2501}, Decimal(1)),
+        ({**CHEAP, "duration": "7"}, None),
+        ({**CHEAP, "image": "data:image/png;base64,AAAA"}, Decimal(0)),
+    ],
+    ids=["accepted", "refused, as documented", "no price is known", "refused, as observed"],
+)
+def test_what_a_request_puts_at_risk(body: dict[str, str], price: Decimal | None) -> None:
+    """Only a refusal that somebody has seen is free; a documented one may be stale."""
+    operation = DEFAULT.provider.operations["createImageToVideo"]
+    assert at_risk(judged(DEFAULT.provider, Message(operation, body))) == price
+
+
+def test_reading_is_free() -> None:
+    """Queries and lists cost nothing, whatever they ask for."""
+    for agreement in KNOWN.values():
+        for operation in agreement.provider.operations.values():
+            if operation.role != "create":
+                assert at_risk(judged(agreement.provider, Message(operation))) == 0
+
+
+def test_a_purse_covers_what_is_left() -> None:
+    """What is too dear is refused; so is what has no price, whatever may be spent."""
+    operation = DEFAULT.provider.operations["createImageToVideo"]
+    unknown = judged(DEFAULT.provider, Message(operation, {**CHEAP, "duration": "7"}))
+    cheap = judged(DEFAULT.provider, Message(operation, CHEAP))
+    Purse(Decimal(1)).cover(cheap)
+    with pytest.raises(TooDear, match="could cost more than may be spent"):
+        Purse(Decimal("0.5")).cover(cheap)
+    with pytest.raises(TooDear, match="at a price that nobody knows"):
+        Purse(Decimal(10**6)).cover(unknown)
+    Purse(None).cover(unknown)
+
+
+def test_without_credentials_nothing_is_sent() -> None:
+    """The variables are named, each way of its own."""
+    with billing(DEFAULT.provider) as target:
+        run = Suite(DEFAULT, target.url, environment={"KLING_ACCESS_KEY": "half of it"})
+        with pytest.raises(CannotRun, match="set KLING_API_KEY, or KLING_ACCESS_KEY and KLING_SECRET_KEY"):
+            run.run(run.plan())
+        assert {path for _, path in target.asked} <= {"/", "/_mock/health"}
+
+
+def test_nobody_answers() -> None:
+    """An address without a server is told as such."""
+    run = Suite(DEFAULT, "http://127.0.0.1:9", environment=environment(DEFAULT))
+    with pytest.raises(CannotRun, match=r"nobody answers at http://127\.0\.0\.1:9"):
+        run.run(run.plan())
