@@ -27,6 +27,7 @@ __all__ = [
     "SpecError",
     "Verdict",
     "__version__",
+    "intercept",
     "judge",
     "load_providers",
     "running",
@@ -44,3 +45,16 @@ def running(
     from kling_mock.testing.session import running as run
 
     return run(provider, specs, **options)
+
+
+def intercept(
+    provider: str | None = None, specs: Iterable[str | Path] = (), hosts: Iterable[str] = (), **options: Any
+) -> AbstractContextManager[Kling]:
+    """A running mock to which the real hosts of every provider lead, and `hosts` too, until the block ends.
+
+    Nothing of the client changes; only its credentials must be the handle's: `with kling_mock.intercept() as kling:`.
+    Needs the extra `contract` (for the certificates).
+    """
+    from kling_mock.testing.session import intercepted
+
+    return intercepted(provider, specs, hosts, **options)

@@ -121,3 +121,12 @@ def running(provider: str | None = None, specs: Iterable[str | Path] = (), **opt
     """A running mock outside pytest: the same handle as the fixture's."""
     with Server(options, specs) as server, server.session() as session:
         yield session.provider(provider or server.default)
+
+
+@contextmanager
+def intercepted(
+    provider: str | None = None, specs: Iterable[str | Path] = (), hosts: Iterable[str] = (), **options: Any
+) -> Iterator[Kling]:
+    """A running mock outside pytest to which the providers' real hosts lead."""
+    with running(provider, specs, **options) as kling, kling.intercept(*hosts):
+        yield kling

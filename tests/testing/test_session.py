@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 import kling_mock
+from kling_mock.loading import load_providers
 from kling_mock.testing.handle import Kling
 from kling_mock.testing.session import Server
 
@@ -70,6 +72,18 @@ def test_running_takes_another_provider_and_more_specs() -> None:
     with kling_mock.running("toymaker", specs=[TOYS]) as kling:
         assert kling.provider("kling").base_url == kling.base_url
         assert kling.requests() == []
+
+
+def test_intercepting_outside_pytest_leads_real_hosts_to_a_mock() -> None:
+    """The client asks the provider's own host; afterwards that leads nowhere on this machine again."""
+    host = min(load_providers()["kling"].hosts)
+    with kling_mock.intercept(hosts=["reseller.example"]) as kling:
+        for name in (host, "reseller.example"):
+            answer = requests.get(f"https://{name}{CREATE}", headers=bearer(kling), timeout=9)
+            assert answer.json()["message"] == "SUCCEED"
+        assert [row.operation for row in kling.requests()] == ["listTextToVideo"] * 2
+        held = socket.getaddrinfo
+    assert socket.getaddrinfo is not held
 
 
 def test_an_unknown_option_is_refused_with_the_closest() -> None:
