@@ -116,6 +116,8 @@ def contract(
         cannot(f"the contract suite needs {' and '.join(absent)}: pip install 'kling-mock[contract]'")
     from kling_mock.contract.suite import Settings
 
+    if target is not None and not target.startswith(("http://", "https://")):
+        cannot(f"{target!r} is no URL such as http://127.0.0.1:8787")
     if target is not None and len(names) != 1:
         cannot("a target is one provider's: give its name with --provider")
     settings = Settings(phases, max_examples, allow_spend)

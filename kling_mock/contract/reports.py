@@ -79,11 +79,10 @@ def lines(report: Report, paint: Paint) -> Iterator[str]:
 
 def failure_lines(failure: Failure, paint: Paint) -> Iterator[str]:
     """One failure."""
-    at = f" at {failure.pointer or '/'}" if failure.pointer is not None else ""
-    of = f" of {failure.operation}" if failure.operation else ""
     yield paint(f"{failure.check}: {failure.title}", "red")
-    yield f"  {failure.message}{of}{at}"
-    for name, value in (("expected", failure.expected), ("got", failure.got)):
+    yield f"  {failure.message}"
+    place = " ".join(word for word in (failure.operation, failure.pointer) if word)
+    for name, value in (("in", place or None), ("expected", failure.expected), ("got", failure.got)):
         if value is not None:
             yield f"  {name:8}  {brief(value)}"
     yield f"  {'holds if':8}  {CHECKS[failure.check].holds}"
