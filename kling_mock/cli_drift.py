@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TID251 - a command line, not the core
+from typing import TYPE_CHECKING
 
 import click
 
 from kling_mock.cli_judging import cannot, interruptible
 from kling_mock.cli_options import colored, specs_option
-from kling_mock.contract.drift import Compared, Known, compare
-from kling_mock.contract.recordings import Recording, Unreadable, read_recording
 from kling_mock.core.problems import SpecError, closest
 from kling_mock.loading import bundled, load_providers, provider_names, read_documents
-from kling_mock.report_drift import FORMATS, text_report
+
+if TYPE_CHECKING:  # no other command needs the contract kit
+    from kling_mock.contract.drift import Compared, Known
+    from kling_mock.contract.recordings import Recording
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
 @click.option("--provider", metavar="NAME", help="Whose exchanges they are.  [default: by the hosts that were called]")
-@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", *FORMATS]))
+@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "json", "github"]))
 @specs_option
 def drift(files: tuple[str, ...], provider: str | None, form: str, folders: tuple[Path, ...]) -> None:
     """Say what recorded exchanges show and the specs do not explain, with the edit of the specs that would.
@@ -38,6 +40,8 @@ def drift(files: tuple[str, ...], provider: str | None, form: str, folders: tupl
     kling-mock drift recorded.har --provider NAME --format github
     curl -s localhost:8787/_mock/journal | kling-mock drift -
     """
+    from kling_mock.contract.drift import compare
+    from kling_mock.report_drift import FORMATS, text_report
     from kling_mock.server.facts import measure
 
     with interruptible():
@@ -66,6 +70,8 @@ def _known(folders: tuple[Path, ...]) -> Known:
 
 
 def _read(file: str) -> Recording:
+    from kling_mock.contract.recordings import Unreadable, read_recording
+
     try:
         with click.open_file(file, "rb") as stream:
             return read_recording(stream.read(), "stdin" if file == "-" else file)

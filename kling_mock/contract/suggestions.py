@@ -15,7 +15,7 @@ from kling_mock.contract.replies import Misfit
 from kling_mock.contract.sightings import Word
 from kling_mock.contract.signs import Comparison, Sign
 from kling_mock.core.checks_shapes import raw, rows
-from kling_mock.core.documents import Place, escape
+from kling_mock.core.documents import Place, escape, pointer
 from kling_mock.core.schemas import json_type
 
 Evidence = Mapping[str, str]
@@ -125,7 +125,7 @@ def _error_status(comparison: Comparison, signs: Sequence[Sign], evidence: Evide
     """A known error under another status: the entry has that one, on this evidence."""
     row = comparison.catalogue.place.get("catalogue").get(str(signs[0].about.like))
     return [
-        Edit("replace", row.file, f"{row.at}/status", signs[0].one.status),
+        Edit("replace", row.file, row.at + pointer(["status"]), signs[0].one.status),
         Edit("replace", row.file, f"{row.at}/evidence", dict(evidence)),
     ]
 
