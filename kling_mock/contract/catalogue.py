@@ -87,12 +87,14 @@ class Catalogue:
         """The entries that can have made a reply."""
         return [row.name for row in self.known if row.status == status and row.made(document)]
 
-    def is_error(self, status: int, document: Any) -> bool:
-        """Whether a reply is an error: by its status, or by a body that an entry (of a good status: its form) makes."""
-        if status >= 400:
-            return True
+    def is_error(self, status: int, document: Any, fits: bool) -> bool:
+        """Whether a reply is an error: by its status, by the form of an error under a good one, or, where its body
+        does not fit what is documented for a good one, by an entry that makes it.
+        """
         soft = {row.envelope for row in self.known if row.status == status}
-        return any(row.made(document) for row in self.known) or any(self._frames(name, document) for name in soft)
+        if status >= 400 or any(self._frames(name, document) for name in soft):
+            return True
+        return not fits and any(row.made(document) for row in self.known)
 
     def judged(self, name: str, operation: Operation) -> bool:
         """Whether an entry, in answer to this operation, speaks only of what can be told from the request alone."""

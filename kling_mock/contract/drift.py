@@ -12,7 +12,7 @@ from typing import Any, get_args
 from kling_mock.contract.edits import Edit
 from kling_mock.contract.recordings import Recorded, Recording
 from kling_mock.contract.requests import Measure
-from kling_mock.contract.signs import Comparison, Kind, Sign
+from kling_mock.contract.signs import Comparison, Kind, Sign, routed
 from kling_mock.contract.suggestions import suggestions
 from kling_mock.core.documents import Documents
 from kling_mock.core.hiding import hidden
@@ -101,7 +101,7 @@ def _owned(
     rows = list(exchanges)
     hosts = {host: provider.name for provider in providers for host in provider.hosts}
     if only:  # named by who asks: whichever host has its paths is its
-        hosts |= {one.host: only for one in rows if one.provider is None and providers[0].routes.find(one.path)}
+        hosts |= {one.host: only for one in rows if one.provider is None and routed(providers[0], one)}
     owned: dict[str, list[Recorded]] = {}
     foreign: Counter[str] = Counter()
     names = {provider.name for provider in providers}
@@ -125,8 +125,9 @@ def drifts(comparison: Comparison, signs: Iterable[Sign], secrets: Collection[st
 
 def _drift(comparison: Comparison, signs: Sequence[Sign], secrets: Collection[str]) -> Drift:
     first = signs[0]
-    date = next((day(sign.one.at) for sign in signs if sign.one.at is not None), None)
-    source = PurePath(first.one.place.rpartition("#")[0]).name or "a recording"
+    date = next((told for sign in signs if (told := day(sign.one.at))), None)
+    name = PurePath(first.one.place.rpartition("#")[0]).name or "a recording"
+    source = "".join(one if one.isprintable() else "?" for one in name)
     evidence = {"kind": "observed", "source": source} | ({"date": date} if date else {})
     edits = suggestions(comparison, signs, evidence)
     return Drift(
@@ -165,8 +166,9 @@ def _without(value: Any, secrets: Sequence[str]) -> Any:
 
 
 def day(at: int | None) -> str | None:
-    """The day of an instant, as evidence is dated."""
+    """The day of an instant, as evidence is dated: in this century."""
     try:
-        return None if at is None else datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
+        told = "" if at is None else datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
     except (OverflowError, ValueError, OSError):
         return None
+    return told if told.startswith("20") else None

@@ -97,17 +97,13 @@ class Comparison:
                 yield from self._unknown(one)
                 continue
             yield from self._reply(operation, path, one)
-            if not isinstance(one.reply, Unseen) and one.reply is not ABSENT and 200 <= one.status < 300:
+            if self._shows_tasks(operation, one):
                 yield from self._states(operation, one, seen)
 
     def _operation(self, one: Recorded) -> tuple[Operation | None, Mapping[str, str]]:
-        """The operation that was called; a mount or a proxy may stand before the path."""
-        path = one.path
-        while path:
-            if found := self.provider.routes.find(path):
-                operation = found[0].get(one.method) or found[0].get("GET" if one.method == "HEAD" else "")
-                return operation, found[1]
-            path = path[1:].partition("/")[2] and "/" + path[1:].partition("/")[2]
+        """The operation that was called."""
+        if found := routed(self.provider, one):
+            return found[0].get(one.method) or found[0].get("GET" if one.method == "HEAD" else ""), found[1]
         return None, {}
 
     def _unknown(self, one: Recorded) -> Iterator[Sign]:
@@ -124,6 +120,17 @@ class Comparison:
         message = f"no operation is {one.method} {path}; it answered {one.status}"
         yield Sign("unknown-path", (one.method, path), "", "", message, one, about=path)
 
+    def _shows_tasks(self, operation: Operation, one: Recorded) -> bool:
+        """Whether a reply is a good one with a body."""
+        if isinstance(one.reply, Unseen) or one.reply is ABSENT or one.status >= 300:
+            return False
+        return not self._is_error(one, self.judge.misfits(operation.id, one.status, one.content_type, one.reply))
+
+    def _is_error(self, one: Recorded, misfits: Iterable[Misfit]) -> bool:
+        """Whether a known body is an error, whatever its status says."""
+        fits = all(row.violation.severity == "warning" for row in misfits)
+        return self.catalogue.is_error(one.status, one.reply, fits)
+
     def _asked(self, one: Recorded, path: Mapping[str, str]) -> Any:
         """All that a message may repeat of a request."""
         document = None if one.document is ABSENT or isinstance(one.document, Unseen) else one.document
@@ -135,7 +142,7 @@ class Comparison:
             body = UNSEEN
         misfits = self.judge.misfits(operation.id, one.status, one.content_type, body)
         known = body is not ABSENT and not isinstance(body, Unseen)
-        error = one.status >= 400 or (known and self.catalogue.is_error(one.status, body))
+        error = one.status >= 400 or (known and self._is_error(one, misfits))
         new = self.catalogue.novelty(one.status, body, self._asked(one, path)) if known and error else None
         if new is not None and new.kind == "new-error-envelope":
             misfits = [row for row in misfits if row.keyword in ("status", "content-type")]
@@ -162,7 +169,7 @@ class Comparison:
             message = f"a body of the type {media_type} was accepted; the documents know {', '.join(operation.bodies)}"
             yield Sign(kind, (operation.id, media_type), operation.id, "", message, one, about=media_type)
         for violation in refused(judgement, one):
-            message = f"was accepted; our rule says that it {violation.message} [{violation.rule}]"
+            message = f"was accepted, against our rule: {violation.message} [{violation.rule}]"
             misfit = keyword_of(self.judge, operation, violation, one)
             key = (violation.rule, repr(misfit.value) if misfit and misfit.keyword == "enum" else "")
             more = {"misfit": misfit, "job": judgement.parameters, "operation": operation}
@@ -189,8 +196,6 @@ class Comparison:
     ) -> Iterator[Sign]:
         """Words for states that no state has, and tasks that took a way that there is not."""
         place, lifecycle = self.judge.operations[operation.id], self.provider.lifecycle
-        if self.catalogue.is_error(one.status, one.reply):
-            return
         for sighting in sightings.sightings(sightings.templates(place), one.reply):
             strange = sightings.strange(lifecycle, sighting)
             for word in strange:
@@ -225,6 +230,16 @@ class Comparison:
             message = f"a task was {now} after it had been {was}; no way leads there"
             at = _wild(sighting.words[0].path)
             yield Sign("illegal-transition", (was, now), operation.id, at, message, one, (ended[-1], states))
+
+
+def routed(provider: Provider, one: Recorded) -> tuple[Mapping[str, Operation], Mapping[str, str]] | None:
+    """The operations of a call's path, and its parameters; on a foreign host something may stand before the path."""
+    path = one.path
+    found = provider.routes.find(path)
+    while found is None and one.host not in provider.hosts and "/" in path[1:]:
+        path = path[path.index("/", 1) :]
+        found = provider.routes.find(path)
+    return found
 
 
 def _misfit(operation: Operation, row: Misfit, one: Recorded) -> Sign:

@@ -264,6 +264,14 @@ def test_a_new_text_where_errors_have_no_code() -> None:
     assert row.edits[0].value == {"status": 500, "error": "The moon is in the way", "evidence": EVIDENCE}
 
 
+def test_an_error_under_a_good_status() -> None:
+    """A body that only the catalogue explains is an error, and its status is new; one that fits is what it says."""
+    row = drifts(entry(TASK, body=error(1102, "Account balance not enough")))[-1]
+    assert (row.kind, row.message) == ("new-error-status", "the error balance-empty came with the status 200")
+    body = {"request_id": "klingai-video_1", "status": "FAILED", "error": "Invalid parameters"}
+    assert drifts(entry(BROKEN, status=200, body=body, path="/v2/requests/status/klingai-video_1", method="GET")) == []
+
+
 def test_an_unknown_status() -> None:
     """A good status that no response lists gets one, with the body of the other."""
     found = drifts(entry(TASK, status=203))
@@ -418,7 +426,7 @@ def test_a_value_that_was_accepted_and_the_schema_refuses() -> None:
         "/model_name",
         ("createImageToVideo",),
     )
-    assert row.message.startswith("was accepted; our rule says that it should be one of kling-v1, kling-v1-5,")
+    assert row.message.startswith("was accepted, against our rule: should be one of kling-v1, kling-v1-5,")
     assert row.message.endswith("is kling-v9 [createImageToVideo/model_name/enum]")
     assert told(row.edits) == [("add", SCHEMAS, "/VideoModel/enum/-", "kling-v9")]
 
@@ -436,9 +444,7 @@ def test_a_rule_that_is_stricter_than_reality_becomes_a_warning() -> None:
     """A rule of the request schema leaves it, and warns from then on, on the evidence of the recording."""
     camera = {"type": "simple", "config": {"zoom": 5}}
     row = only(asked(model_name="kling-v1-5", mode="pro", image_tail=IMAGE, camera_control=camera))
-    assert (
-        row.message == "was accepted; our rule says that it cannot be combined with image_tail [last-frame-or-camera]"
-    )
+    assert row.message == "was accepted, against our rule: cannot be combined with image_tail [last-frame-or-camera]"
     rule = "/last-frame-or-camera"
     assert told(row.edits) == [
         ("replace", "kling/rules.yaml", f"{rule}/severity", "warning"),
@@ -523,3 +529,14 @@ def test_a_recording_is_compared_with_its_own_providers_only() -> None:
     mine = compared(page, relayed, only="kling")
     assert (mine.exchanges, mine.foreign) == ({"kling": 1}, {"www.example.org": 1})
     assert [row.kind for row in mine.drifts] == ["unknown-field"]
+    behind = entry(TASK, data(queue=1), path="/proxy/to/v1/videos/image2video/852907951638025532")
+    assert [row.kind for row in drifts(behind)] == ["unknown-path"]
+    behind["request"]["url"] = behind["request"]["url"].replace("api-beijing.klingai.com", "localhost:9")
+    assert [row.kind for row in compared(behind, only="kling").drifts] == ["unknown-field"]
+
+
+def test_evidence_is_dated_in_this_century_or_not_at_all() -> None:
+    """What the grammar of evidence takes: a recording without times, or with impossible ones, gives none."""
+    for when in ("1970-01-01T00:00:00Z", "yesterday", None):
+        (row,) = drifts(entry(TASK, data(queue=3)) | {"startedDateTime": when})
+        assert (row.date, row.edits[0].why) == (None, "observed, recorded.har")
