@@ -18,7 +18,7 @@ from kling_mock.loading import bundled, load_providers, provider_names, read_doc
 
 if TYPE_CHECKING:  # no other command needs the contract kit
     from kling_mock.contract.drift import Compared, Known
-    from kling_mock.contract.recordings import Recording
+    from kling_mock.contract.exchanges import Recording
 
 
 @click.command()

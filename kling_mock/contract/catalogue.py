@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kling_mock.contract.mending import free, slug
 from kling_mock.core.documents import Place
 from kling_mock.core.errors import SPECIAL
 from kling_mock.core.expressions import ABSENT, SINGLE, point
@@ -128,6 +129,10 @@ class Catalogue:
         frames = (name for name in self._envelopes if self._frames(name, document))
         found = [point(document, list(path)) for name in frames for path, _ in self._spots(name)]
         return max((text for text in found if isinstance(text, str)), key=len, default="")
+
+    def new_name(self, new: Novelty, status: int) -> str:
+        """A name for a new entry, made of what it says."""
+        return free(slug(new.text) or f"error-{status}", self.place.get("catalogue").node)
 
     def _known(self, name: str, row: Place) -> Known:
         envelope = row.node.get("envelope", next(iter(self._envelopes)))

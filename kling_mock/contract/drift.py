@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, get_args
 
 from kling_mock.contract.edits import Edit
-from kling_mock.contract.recordings import Recorded, Recording
+from kling_mock.contract.exchanges import Recorded, Recording
 from kling_mock.contract.requests import Measure
 from kling_mock.contract.signs import Comparison, Kind, Sign, routed
 from kling_mock.contract.suggestions import suggestions

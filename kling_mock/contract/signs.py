@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from kling_mock.contract import sightings
 from kling_mock.contract.catalogue import Catalogue, Novelty
-from kling_mock.contract.recordings import Recorded
+from kling_mock.contract.exchanges import Recorded
 from kling_mock.contract.replies import UNSEEN, Misfit, ReplyJudge, Unseen
 from kling_mock.contract.requests import Measure, abridged, judged, keyword_of, refused
 from kling_mock.core.calls import body_for
@@ -55,6 +55,7 @@ KINDS: Mapping[str, Kind] = {
 }
 NOT_OF_THE_REQUEST = frozenset({401, 402, 403, 404, 405, 407, 408, 429})
 """Statuses of refusals that say nothing of the request's content."""
+OF_HTTP = ("status", "content-type")
 SEGMENT_OF_AN_ID = re.compile(r"[^/]*[0-9]{4}[^/]*|[0-9a-f-]{12,}")
 
 
@@ -75,6 +76,23 @@ class Sign:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A reply and what is found of it: whether its body is `known`, whether it is an error, and what is new in that."""
+
+    operation: Operation
+    path: Mapping[str, str]
+    one: Recorded
+    misfits: list[Misfit]
+    known: bool
+    error: bool
+    new: Novelty | None
+
+
+Courses = dict[str, list[tuple[Recorded, frozenset[str]]]]
+"""By task: the exchanges that showed it, and the states that it may have been in."""
+
+
 class Comparison:
     """Compares exchanges with the documents of one provider. `measure` tells a picture's facts."""
 
@@ -88,23 +106,31 @@ class Comparison:
 
     def signs(self, exchanges: Iterable[Recorded]) -> Iterator[Sign]:
         """Everything that the exchanges, in the order of time, show and the documents do not explain."""
-        seen: dict[str, list[tuple[Recorded, frozenset[str]]]] = {}
+        seen: Courses = {}
         for one in exchanges:
             if one.status >= 500 and one.reply is ABSENT and _type(one.content_type) in self._pages:
                 continue  # a page of something in between, as the scenarios of the wire show it
-            operation, path = self._operation(one)
+            operations, path = routed(self.provider, one) or ({}, {})
+            operation = operations.get(one.method) or (operations.get("GET") if one.method == "HEAD" else None)
             if operation is None:
                 yield from self._unknown(one)
                 continue
-            yield from self._reply(operation, path, one)
-            if self._shows_tasks(operation, one):
+            look = self._look(operation, path, one)
+            yield from self._reply(look)
+            if not isinstance(one.document, Unseen):
+                yield from self._request(look)
+            if look.known and not look.error:
                 yield from self._states(operation, one, seen)
 
-    def _operation(self, one: Recorded) -> tuple[Operation | None, Mapping[str, str]]:
-        """The operation that was called."""
-        if found := routed(self.provider, one):
-            return found[0].get(one.method) or found[0].get("GET" if one.method == "HEAD" else ""), found[1]
-        return None, {}
+    def _look(self, operation: Operation, path: Mapping[str, str], one: Recorded) -> Look:
+        """A reply held against the documents and the catalogue of errors."""
+        body = UNSEEN if one.method == "HEAD" else one.reply
+        misfits = self.judge.misfits(operation.id, one.status, one.content_type, body)
+        fits = all(row.violation.severity == "warning" for row in misfits)
+        known = body is not ABSENT and not isinstance(body, Unseen)
+        error = self.catalogue.is_error(one.status, body, fits) if known else one.status >= 300
+        new = self.catalogue.novelty(one.status, body, _asked(one, path)) if known and error else None
+        return Look(operation, path, one, misfits, known, error, new)
 
     def _unknown(self, one: Recorded) -> Iterator[Sign]:
         """A path or method that the documents do not have: fine as long as the provider says so too."""
@@ -112,7 +138,7 @@ class Comparison:
         if one.status >= 400:
             if body is ABSENT or isinstance(body, Unseen):
                 return
-            new = self.catalogue.novelty(one.status, body, self._asked(one, {}))
+            new = self.catalogue.novelty(one.status, body, _asked(one, {}))
             if new is not None:
                 yield _error("", one, new)
             return
@@ -120,52 +146,27 @@ class Comparison:
         message = f"no operation is {one.method} {path}; it answered {one.status}"
         yield Sign("unknown-path", (one.method, path), "", "", message, one, about=path)
 
-    def _shows_tasks(self, operation: Operation, one: Recorded) -> bool:
-        """Whether a reply is a good one with a body."""
-        if isinstance(one.reply, Unseen) or one.reply is ABSENT or one.status >= 300:
-            return False
-        return not self._is_error(one, self.judge.misfits(operation.id, one.status, one.content_type, one.reply))
+    def _reply(self, look: Look) -> Iterator[Sign]:
+        """What the documents do not say of a reply. An error of another form is one thing, not a list of its keys."""
+        for row in look.misfits:
+            if look.new is None or look.new.kind != "new-error-envelope" or (not row.path and row.keyword in OF_HTTP):
+                yield _misfit(look.operation, row, look.one)
+        if look.new is not None:
+            yield _error(look.operation.id, look.one, look.new)
 
-    def _is_error(self, one: Recorded, misfits: Iterable[Misfit]) -> bool:
-        """Whether a known body is an error, whatever its status says."""
-        fits = all(row.violation.severity == "warning" for row in misfits)
-        return self.catalogue.is_error(one.status, one.reply, fits)
-
-    def _asked(self, one: Recorded, path: Mapping[str, str]) -> Any:
-        """All that a message may repeat of a request."""
-        document = None if one.document is ABSENT or isinstance(one.document, Unseen) else one.document
-        return [dict(path), document, [part.partition("=")[2] for part in one.query.split("&")]]
-
-    def _reply(self, operation: Operation, path: Mapping[str, str], one: Recorded) -> Iterator[Sign]:
-        body = one.reply
-        if one.method == "HEAD":
-            body = UNSEEN
-        misfits = self.judge.misfits(operation.id, one.status, one.content_type, body)
-        known = body is not ABSENT and not isinstance(body, Unseen)
-        error = one.status >= 400 or (known and self._is_error(one, misfits))
-        new = self.catalogue.novelty(one.status, body, self._asked(one, path)) if known and error else None
-        if new is not None and new.kind == "new-error-envelope":
-            misfits = [row for row in misfits if row.keyword in ("status", "content-type")]
-        yield from (_misfit(operation, row, one) for row in misfits)
-        if new is not None:
-            yield _error(operation.id, one, new)
-        if isinstance(one.document, Unseen):
-            return
-        judgement = judged(self.provider, operation, path, one, self.measure)
-        if not error and one.status < 300:
-            yield from self._stricter(operation, one, judgement)
-        elif known and error and not abridged(one.document):
-            yield from self._laxer(operation, one, judgement, new)
+    def _request(self, look: Look) -> Iterator[Sign]:
+        """Where the rules and the provider differ over a request."""
+        judgement = judged(self.provider, look.operation, look.path, look.one, self.measure)
+        if not look.error:
+            yield from self._stricter(look.operation, look.one, judgement)
+        elif look.known and not abridged(look.one.document):
+            yield from self._laxer(look.operation, look.one, judgement, look.new)
 
     def _stricter(self, operation: Operation, one: Recorded, judgement: Judgement) -> Iterator[Sign]:
         """What was accepted, and the rules refuse."""
         kind: Kind = "accepted-though-refused"
-        if (
-            one.document is not ABSENT
-            and operation.bodies
-            and body_for(operation, one.headers.get("content-type", "")) is None
-        ):
-            media_type = _type(one.headers.get("content-type"))
+        media_type = _type(one.headers.get("content-type"))
+        if one.document is not ABSENT and operation.bodies and body_for(operation, media_type) is None:
             message = f"a body of the type {media_type} was accepted; the documents know {', '.join(operation.bodies)}"
             yield Sign(kind, (operation.id, media_type), operation.id, "", message, one, about=media_type)
         for violation in refused(judgement, one):
@@ -191,9 +192,7 @@ class Comparison:
             more = {"judgement": judgement, "operation": operation, "error": None if new else names[0], "new": new}
             yield Sign("refused-though-accepted", (operation.id, says), operation.id, "", message, one, says, more)
 
-    def _states(
-        self, operation: Operation, one: Recorded, seen: dict[str, list[tuple[Recorded, frozenset[str]]]]
-    ) -> Iterator[Sign]:
+    def _states(self, operation: Operation, one: Recorded, seen: Courses) -> Iterator[Sign]:
         """Words for states that no state has, and tasks that took a way that there is not."""
         place, lifecycle = self.judge.operations[operation.id], self.provider.lifecycle
         for sighting in sightings.sightings(sightings.templates(place), one.reply):
@@ -230,6 +229,12 @@ class Comparison:
             message = f"a task was {now} after it had been {was}; no way leads there"
             at = _wild(sighting.words[0].path)
             yield Sign("illegal-transition", (was, now), operation.id, at, message, one, (ended[-1], states))
+
+
+def _asked(one: Recorded, path: Mapping[str, str]) -> Any:
+    """All that a message may repeat of a request."""
+    document = None if one.document is ABSENT or isinstance(one.document, Unseen) else one.document
+    return [dict(path), document, [part.partition("=")[2] for part in one.query.split("&")]]
 
 
 def routed(provider: Provider, one: Recorded) -> tuple[Mapping[str, Operation], Mapping[str, str]] | None:

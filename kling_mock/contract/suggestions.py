@@ -10,30 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kling_mock.contract.catalogue import LONG_ID, Novelty, general
-from kling_mock.contract.edits import Edit, added, one_or_list, schema_of
+from kling_mock.contract.edits import Edit, added, schema_of
+from kling_mock.contract.mending import Evidence, free, mended, slug, why_of
 from kling_mock.contract.replies import Misfit
 from kling_mock.contract.sightings import Word
 from kling_mock.contract.signs import Comparison, Sign
+from kling_mock.contract.suggestions_of_rules import laxer, stricter
 from kling_mock.core.checks_shapes import raw, rows
 from kling_mock.core.documents import Place, escape, pointer
-from kling_mock.core.schemas import json_type
 
-Evidence = Mapping[str, str]
 Suggest = Callable[[Comparison, Sequence[Sign], Evidence], list[Edit]]
-GROWN = frozenset({"maximum", "maxLength", "maxItems", "maxProperties"})
-SHRUNK = frozenset({"minimum", "minLength", "minItems", "minProperties"})
-LONGEST_NAME = 6
-"""Words: a name that is made of a text has so many of it."""
 
 
 def suggestions(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
     """The edits that would explain a drift, all of whose signs are given; none where only a person can tell."""
     by_kind = SUGGEST.get(signs[0].kind)
     return by_kind(comparison, signs, evidence) if by_kind else []
-
-
-def _why(evidence: Evidence) -> str:
-    return f"{' '.join(evidence[name] for name in ('kind', 'date') if name in evidence)}, {evidence['source']}"
 
 
 def _place(signs: Sequence[Sign]) -> Place:
@@ -45,35 +37,13 @@ def _field(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) ->
     """An unknown key: the schema that names its neighbours names it too."""
     place, name = _place(signs), str(signs[0].about.path[-1])
     return [
-        added(place.file, f"{place.at}/properties", name, schema_of([s.about.value for s in signs]), _why(evidence))
+        added(place.file, f"{place.at}/properties", name, schema_of([s.about.value for s in signs]), why_of(evidence))
     ]
 
 
 def _by_keyword(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
     """A value that a keyword of a schema does not allow: the keyword allows it."""
-    return mended([sign.about for sign in signs], _why(evidence))
-
-
-def mended(misfits: Sequence[Misfit], why: str) -> list[Edit]:
-    """The edits of a schema's keyword that let the values of misfits pass."""
-    first = misfits[0]
-    place, above = first.place, first.place.at.rpartition("/")[0]
-    values = [misfit.value for misfit in misfits]
-    if first.keyword == "required":
-        return [Edit("remove", place.file, f"{place.at}/{place.node.index(first.path[-1])}", why=why)]
-    if first.keyword == "enum":
-        return [added(place.file, place.at, "-", first.value, why)]
-    if first.keyword == "const":
-        choices = [place.node, first.value]
-        return [Edit("remove", place.file, place.at), added(place.file, above, "enum", choices, why)]
-    if first.keyword == "type":
-        known = place.node if isinstance(place.node, list) else [place.node]
-        return [Edit("replace", place.file, place.at, one_or_list([*known, *map(json_type, values)]), why)]
-    if first.keyword in GROWN | SHRUNK:
-        sizes = [len(value) if isinstance(value, str | list | dict) else value for value in values]
-        bound = max(sizes) if first.keyword in GROWN else min(sizes)
-        return [Edit("replace", place.file, place.at, bound, why)]
-    return [Edit("remove", place.file, place.at, why=why)]
+    return mended([sign.about for sign in signs], why_of(evidence))
 
 
 def _status(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
@@ -83,7 +53,7 @@ def _status(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -
         (response.follow().node for code, response in place.items() if code.startswith("2")), {}
     )
     content = {"content": like["content"]} if status // 100 == 2 and "content" in like else {}
-    return [added(place.file, place.at, str(status), {"description": "Observed.", **content}, _why(evidence))]
+    return [added(place.file, place.at, str(status), {"description": "Observed.", **content}, why_of(evidence))]
 
 
 def _content_type(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
@@ -92,7 +62,7 @@ def _content_type(comparison: Comparison, signs: Sequence[Sign], evidence: Evide
     like: Mapping[str, Any] = next((media.node for _, media in place.items()), {})
     documents = any(isinstance(sign.one.reply, dict | list) for sign in signs)
     value = like if documents else {"schema": {"type": "string"}, **({"x-mock-body": ""} if len(like) > 1 else {})}
-    return [added(place.file, place.at, media_type, value, _why(evidence))]
+    return [added(place.file, place.at, media_type, value, why_of(evidence))]
 
 
 def _error(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
@@ -102,23 +72,7 @@ def _error(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) ->
     envelope = {"envelope": new.envelope} if new.envelope != envelopes[0] else {}
     entry = {"status": signs[0].one.status, **envelope, **new.values, "evidence": dict(evidence)}
     catalogue = table.get("catalogue")
-    return [added(catalogue.file, catalogue.at, entry_name(comparison, new, signs[0].one.status), entry)]
-
-
-def entry_name(comparison: Comparison, new: Novelty, status: int) -> str:
-    """A name for a new entry of the catalogue, made of what it says."""
-    return _free(slug(new.text) or f"error-{status}", comparison.catalogue.place.get("catalogue").node)
-
-
-def slug(text: str) -> str:
-    """A text's first words as a name: "task-is-locked"."""
-    words = re.findall(r"[a-z0-9]+", re.sub(r"\{[^}]*\}", "", text).lower())
-    return "-".join(words[:LONGEST_NAME])
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    number = next(n for n in range(1, len(taken) + 2) if (name if n == 1 else f"{name}-{n}") not in taken)
-    return name if number == 1 else f"{name}-{number}"
+    return [added(catalogue.file, catalogue.at, comparison.catalogue.new_name(new, signs[0].one.status), entry)]
 
 
 def _error_status(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
@@ -136,12 +90,12 @@ def _envelope(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence)
     values: dict[str, Any] = {}
     envelope = _templated(one.reply, values, one.document)
     envelopes, catalogue = table.get("envelopes"), table.get("catalogue")
-    name = _free("observed", envelopes.node)
+    name = free("observed", envelopes.node)
     said = max((value for value in values.values() if isinstance(value, str)), key=len, default="")
     entry = {"status": one.status, "envelope": name, **values, "evidence": dict(evidence)}
     found = [
-        added(envelopes.file, envelopes.at, name, envelope, _why(evidence)),
-        added(catalogue.file, catalogue.at, _free(slug(said) or f"error-{one.status}", catalogue.node), entry),
+        added(envelopes.file, envelopes.at, name, envelope, why_of(evidence)),
+        added(catalogue.file, catalogue.at, free(slug(said) or f"error-{one.status}", catalogue.node), entry),
     ]
     schema = comparison.judge.schema_of(signs[0].operation, one.status) if signs[0].operation else None
     return found + (_alternative(schema.follow(), [sign.one.reply for sign in signs], evidence) if schema else [])
@@ -155,7 +109,7 @@ def _templated(node: Any, values: dict[str, Any], request: Any, name: str = "val
         return "{$request.id}"
     if not isinstance(node, str | int) or isinstance(node, bool):
         return node
-    key = _free(re.sub(r"[^A-Za-z0-9_-]", "-", name.replace("status", "state")), values)
+    key = free(re.sub(r"[^A-Za-z0-9_-]", "-", name.replace("status", "state")), values)
     values[key] = general(node, request) if isinstance(node, str) else node
     return f"{{$error.{key}}}"
 
@@ -167,8 +121,8 @@ def _alternative(schema: Place, seen: Sequence[Any], evidence: Evidence) -> list
         new["required"] = [key for key in new["properties"] if all(key in body for body in seen)]
     for word in ("oneOf", "anyOf"):
         if list(rows(raw(schema, word))):
-            return [added(schema.file, f"{schema.at}/{word}", "-", new, _why(evidence))]
-    return [Edit("replace", schema.file, schema.at, {"anyOf": [schema.node, new]}, _why(evidence))]
+            return [added(schema.file, f"{schema.at}/{word}", "-", new, why_of(evidence))]
+    return [Edit("replace", schema.file, schema.at, {"anyOf": [schema.node, new]}, why_of(evidence))]
 
 
 def _state(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
@@ -178,19 +132,19 @@ def _state(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) ->
     before = next((name for sign in signs for name in sorted(sign.more["before"])), lifecycle.usual[-2:][0])
     row = lifecycle.states[before]
     seen = {other.column: other.value for sign in signs for other in sign.more["words"]}
-    name = _free(slug(str(word.value)) or "observed", lifecycle.states)
+    name = free(slug(str(word.value)) or "observed", lifecycle.states)
     then = [after for after in row.then if after not in (before, name)] or [lifecycle.usual[-1]]
     value = {"words": {**row.words, **seen, word.column: word.value}, "then": then, "evidence": dict(evidence)}
     states = place.get("states")
     found = [added(states.file, states.at, name, value)]
-    return [*found, added(states.file, f"{states.at}/{escape(before)}/then", "-", name, _why(evidence))]
+    return [*found, added(states.file, f"{states.at}/{escape(before)}/then", "-", name, why_of(evidence))]
 
 
 def _transition(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
     """A way that there is not: the state that was left leads there. Whether an end is none only a person can tell."""
     before, after = (sorted(states)[0] for states in signs[0].about)
     row = comparison.root.get("x-mock-lifecycle").get("states").get(before)
-    return [added(row.file, f"{row.at}/then", "-", after, _why(evidence))] if "then" in row.node else []
+    return [added(row.file, f"{row.at}/then", "-", after, why_of(evidence))] if "then" in row.node else []
 
 
 def _path(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
@@ -203,7 +157,7 @@ def _path(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> 
     operation: dict[str, Any] = {
         "operationId": one.method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
     }
-    operation["summary"] = f"Observed: {_why(evidence)}."
+    operation["summary"] = f"Observed: {why_of(evidence)}."
     if "{id}" in path:
         operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
     if asked:
@@ -215,96 +169,6 @@ def _path(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> 
     if known is None:
         return [added(paths.file, paths.at, path, method)]
     return [added(paths.file, f"{paths.at}/{escape(known)}", one.method.lower(), operation)]
-
-
-def _stricter(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
-    """What was accepted although the rules refuse it: the schema takes it, the rule or the table only warns."""
-    sign = signs[0]
-    if isinstance(sign.about, str):
-        return _body_type(comparison, sign, evidence)
-    misfits = [misfit for other in signs if (misfit := other.more["misfit"]) is not None]
-    if misfits:
-        return mended(misfits, _why(evidence))
-    if sign.about.rule in comparison.provider.rules:
-        return _warned(comparison, sign, evidence)
-    return _cell(comparison, sign, evidence)
-
-
-def _body_type(comparison: Comparison, sign: Sign, evidence: Evidence) -> list[Edit]:
-    """A content type of requests that the operation does not list."""
-    content = comparison.judge.operations[sign.operation].get("requestBody").get("content")
-    like = next(media.node for _, media in content.items())
-    return [added(content.file, content.at, str(sign.about), like, _why(evidence))]
-
-
-def _warned(comparison: Comparison, sign: Sign, evidence: Evidence) -> list[Edit]:
-    """A rule that only warns, on this evidence; one that stands in a request schema is taken out of it."""
-    rule = comparison.root.get("x-mock-rules").get(sign.about.rule)
-    found = [
-        Edit("replace", rule.file, f"{rule.at}/severity", "warning"),
-        Edit("replace", rule.file, f"{rule.at}/evidence", dict(evidence)),
-    ]
-    if "schema" not in rule.node or "kinds" in rule.node:
-        return found
-    operation = sign.more["operation"]
-    found.append(added(rule.file, rule.at, "kinds", [str(operation.task.kind({}))] if operation.task else []))
-    for _, media in comparison.judge.operations[operation.id].get("requestBody").get("content").items():
-        schema = media.get("schema")
-        for index, part in enumerate(rows(raw(schema, "allOf"))):
-            if part.follow().at == f"{rule.at}/schema":
-                found.append(Edit("remove", schema.file, f"{schema.at}/allOf/{index}"))
-    return found
-
-
-def _cell(comparison: Comparison, sign: Sign, evidence: Evidence) -> list[Edit]:
-    """A feature that a model has after all: a cell of the table that only warns."""
-    job, table = sign.more["job"], comparison.root.get("x-mock-capabilities").get("matrix")
-    modes = table.get(str(job.get("model")))
-    if not isinstance(modes.node, Mapping):
-        return []
-    mode = str(job.get("mode", "*"))
-    mode = mode if mode in modes.node else "*" if "*" in modes.node else mode
-    cell = added(table.file, f"{modes.at}/{escape(mode)}", sign.about.rule, "undocumented", _why(evidence))
-    return (
-        [cell]
-        if mode in modes.node
-        else [added(table.file, modes.at, mode, {sign.about.rule: "undocumented"}, _why(evidence))]
-    )
-
-
-def _laxer(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:
-    """What was refused although the rules accept it: a rule that refuses what the requests have in common."""
-    sign, operation = signs[0], signs[0].more["operation"]
-    documents = [other.more["judgement"].scope["request"]["body"] for other in signs]
-    if operation.role != "create" or operation.task is None or not all(isinstance(row, dict) for row in documents):
-        return []
-    told = set(comparison.provider.operations[operation.id].pointers.values())
-    common = {
-        key: value
-        for key, value in documents[0].items()
-        if f"/{key}" in told - _free_texts(operation) and all(row.get(key) == value for row in documents)
-    }
-    if not common:
-        return []
-    new = sign.more["new"]
-    rules = comparison.root.get("x-mock-rules")
-    error = sign.more["error"] or entry_name(comparison, new, sign.one.status)
-    rule = {
-        "kinds": [str(operation.task.kind({}))],
-        "schema": {"not": {"required": list(common), "properties": {key: {"const": v} for key, v in common.items()}}},
-        "message": f"is refused together: {', '.join(common)}",
-        "severity": "refused",
-        "error": error,
-        "evidence": {**evidence, "note": "narrow the schema to what is really refused"},
-        "valid": {},
-        "invalid": common,
-    }
-    return [added(rules.file, rules.at, _free(slug(str(sign.about)) or "observed", rules.node), rule)]
-
-
-def _free_texts(operation: Any) -> set[str]:
-    """Where people's own texts and addresses stand: no rule is about one of them."""
-    return {operation.pointers[name] for name in ("prompt", "callback") if name in operation.pointers}
 
 
 SUGGEST: Mapping[str, Suggest] = {
@@ -322,6 +186,6 @@ SUGGEST: Mapping[str, Suggest] = {
     "new-error-envelope": _envelope,
     "new-state": _state,
     "illegal-transition": _transition,
-    "accepted-though-refused": _stricter,
-    "refused-though-accepted": _laxer,
+    "accepted-though-refused": stricter,
+    "refused-though-accepted": laxer,
 }
