@@ -1,7 +1,7 @@
 """The `kling-mock` command. Thin: each command reads its options, calls one function and prints.
 
 Exit codes: 0 fine, 1 something is wrong with what was given (a spec, a port, a name), 2 the command line itself.
-`validate`, `price` and `explain` have their own, which their help says.
+`validate`, `price`, `explain` and `drift` have their own, which their help says.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import click
 
 from kling_mock import __version__
 from kling_mock.cli_contract import contract
+from kling_mock.cli_drift import drift
 from kling_mock.cli_judging import explain, price, validate
 from kling_mock.cli_options import HOST, PORT, fail, load, prefixes_of, specs_option
 from kling_mock.cli_scenarios import scenarios, show
@@ -133,7 +134,7 @@ def example(name: str | None) -> None:
         fail(f"there is no example {name!r}{closest(wanted, files)}")
 
 
-for command in (contract, serve, validate, price, explain, scenarios, show):
+for command in (serve, validate, price, explain, scenarios, show, contract, drift):
     main.add_command(command)
 
 

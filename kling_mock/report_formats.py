@@ -35,7 +35,7 @@ def github_report(items: Sequence[Item], strict: bool) -> str:
     lines = []
     for item in items:
         if item.verdict is None:
-            lines.append(_command("error", item.file, "cannot be judged", item.problem))
+            lines.append(command("error", item.file, "cannot be judged", item.problem))
         else:
             lines += [_annotation(item.file, item.verdict, row, strict) for row in item.verdict.violations]
     return "\n".join(lines)
@@ -44,10 +44,11 @@ def github_report(items: Sequence[Item], strict: bool) -> str:
 def _annotation(file: str, verdict: Verdict, finding: Finding, strict: bool) -> str:
     told = "\n".join([f"{finding.pointer or '/'} {finding.message}", *details(verdict, finding)])
     level = "error" if strict else LEVELS[finding.severity]
-    return _command(level, file, finding.rule, told)
+    return command(level, file, finding.rule, told)
 
 
-def _command(level: str, file: str, title: str, message: str) -> str:
+def command(level: str, file: str, title: str, message: str) -> str:
+    """One workflow command, escaped as GitHub asks for it."""
     return f"::{level} file={_property(file)},title={_property(title)}::{_escaped(message)}"
 
 

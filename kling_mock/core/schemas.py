@@ -97,13 +97,19 @@ class Schemas:
 
     def compile(self, place: Place, subject: str) -> Schema:
         """Compile the schema at `place`; `subject` (an operationId) starts the ids of its plain keywords."""
-        reference = f"{place.file}#{quote(place.at, safe=SAFE)}"
+        wants = self._validator(place, DOCUMENTED, self._documented)
+        return Schema(self, subject, self.accepting(place), wants)
+
+    def accepting(self, place: Place) -> Validator:
+        """The schema at `place` as written, as a validator whose errors say where each keyword stands."""
+        return self._validator(place, ACCEPTED, self._accepted)
+
+    def _validator(self, place: Place, scheme: str, registry: jsonschema_rs.Registry) -> Validator:
+        reference = f"{scheme}{place.file}#{quote(place.at, safe=SAFE)}"
         try:
-            accepts = jsonschema_rs.Draft202012Validator({"$ref": ACCEPTED + reference}, registry=self._accepted)
-            wants = jsonschema_rs.Draft202012Validator({"$ref": DOCUMENTED + reference}, registry=self._documented)
+            return jsonschema_rs.Draft202012Validator({"$ref": reference}, registry=registry)
         except (ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
             raise place.error(f"no JSON Schema 2020-12: {str(error)[:300]}") from None
-        return Schema(self, subject, accepts, wants)
 
     def at(self, location: str) -> tuple[str, Any]:
         """The "file#pointer" of an absolute keyword location, and the node there."""
@@ -215,7 +221,7 @@ class Schema:
         return Violation(
             rule=f"{self._subject}{prefix and '/'}{prefix}{wild}/{error.keyword}",
             pointer=at,
-            message=_message(error.keyword, error.limit, error.value),
+            message=message_of(error.keyword, error.limit, error.value),
             severity=severity,
             situation=f"{stage}.{error.keyword}" if severity == "refused" else "",
             values={**_values(names, error.value), "limit": text(error.limit)[:200], "bound": error.limit},
@@ -249,7 +255,8 @@ def _covers(at: str, below: str) -> bool:
     return below == at or below.startswith(at + "/")
 
 
-def _message(keyword: str, limit: Any, value: Any) -> str:
+def message_of(keyword: str, limit: Any, value: Any) -> str:
+    """What is wrong with a value, in words: the keyword that refuses it and its limit."""
     shown = ", ".join(_choices(limit)) if isinstance(limit, list) else text(limit)
     size = len(value) if isinstance(value, str | list | dict) else 0
     form = MESSAGES.get(keyword, f"does not satisfy {keyword}")

@@ -11,6 +11,7 @@ from msgspec import to_builtins
 
 from kling_mock import __version__
 from kling_mock.core.capabilities import Capabilities, Cell
+from kling_mock.core.hiding import hidden
 from kling_mock.core.model import Account, Task
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
@@ -19,7 +20,6 @@ from kling_mock.payloads import CannotJudge, Judge
 from kling_mock.server import control_money, control_webhooks, steering
 from kling_mock.server.control_document import JSON, Given, document, endpoints
 from kling_mock.server.control_money import number, pack
-from kling_mock.server.journal import hidden
 from kling_mock.server.media_routes import media
 from kling_mock.server.mock import Mock
 from kling_mock.server.problem_details import Problem, reply

@@ -7,10 +7,10 @@ from typing import Any
 
 from flask import Response
 
+from kling_mock.core.hiding import hidden
 from kling_mock.core.model import Secret, Webhook
 from kling_mock.server import steering_webhooks as steering
 from kling_mock.server.control_document import Given
-from kling_mock.server.journal import hidden
 from kling_mock.server.mock import Mock
 from kling_mock.server.problem_details import Problem, reply
 from kling_mock.server.steering import cut

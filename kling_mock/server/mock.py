@@ -19,6 +19,7 @@ from kling_mock.core import entropy as ids
 from kling_mock.core.callbacks import asked_at
 from kling_mock.core.calls import Call, Pick, images
 from kling_mock.core.deciding import decide
+from kling_mock.core.hiding import hidden
 from kling_mock.core.judging import Facts, Judgement, judge, reads
 from kling_mock.core.model import (
     NOW,
@@ -42,7 +43,7 @@ from kling_mock.server.accounts import Accounts, Auth, Caller
 from kling_mock.server.bodies import decode, encode
 from kling_mock.server.clocks import Clocks, wall_ms
 from kling_mock.server.deliverer import Deliverer
-from kling_mock.server.journal import answered, asked, hidden, listed, shown
+from kling_mock.server.journal import answered, asked, listed, shown
 from kling_mock.server.memory import MemoryStore
 from kling_mock.server.routing import Router
 from kling_mock.server.scenario_file import UserRule

@@ -13,13 +13,13 @@ from collections.abc import Collection, Mapping
 from msgspec.structs import replace
 
 from kling_mock.core.callbacks import CallbackWords, attempted
+from kling_mock.core.hiding import hidden
 from kling_mock.core.model import Attempt, Task, Webhook
 from kling_mock.core.notices import callback_of, notice
 from kling_mock.core.provider import Provider
 from kling_mock.core.signing import headers
 from kling_mock.server.bodies import encode
 from kling_mock.server.clocks import Clocks
-from kling_mock.server.journal import hidden
 from kling_mock.server.store import Lease, Store
 from kling_mock.server.targets import refusal
 

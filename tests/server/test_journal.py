@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from kling_mock.core.hiding import hidden
 from kling_mock.core.model import Decision, Delivery, Exchange, Reads, Record, Reply, Request, Violation
-from kling_mock.server.journal import HEADERS, answered, asked, hidden, shown
+from kling_mock.server.journal import HEADERS, answered, asked, shown
 from kling_mock.server.memory import MemoryStore
 from kling_mock.server.store import Retention
 from tests.conftest import AT, Client

@@ -1,0 +1,92 @@
+"""`kling-mock drift`: recorded exchanges that the specs do not explain.
+
+Exit codes: 0 all is explained; 1 there is drift; 2 a file cannot be read or holds no exchange of a known provider.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path  # noqa: TID251 - a command line, not the core
+from typing import TYPE_CHECKING
+
+import click
+
+from kling_mock.cli_judging import cannot, interruptible
+from kling_mock.cli_options import colored, specs_option
+from kling_mock.core.problems import SpecError, closest
+from kling_mock.loading import bundled, load_providers, provider_names, read_documents
+
+if TYPE_CHECKING:  # no other command needs the contract kit
+    from kling_mock.contract.drift import Compared, Known
+    from kling_mock.contract.exchanges import Recording
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
+@click.option("--provider", metavar="NAME", help="Whose exchanges they are.  [default: by the hosts that were called]")
+@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "json", "github"]))
+@specs_option
+def drift(files: tuple[str, ...], provider: str | None, form: str, folders: tuple[Path, ...]) -> None:
+    """Say what recorded exchanges show and the specs do not explain, with the edit of the specs that would.
+
+    FILE is a HAR 1.2, as a browser or proxy saves it, or the JSON of the mock's own journal; "-" is standard input.
+    Drift is a key, value, error, status or path that no document names, a state out of order, a request that was
+    accepted or refused otherwise than our rules say. The same in many exchanges is one row. Tokens and pictures are
+    never printed. Exits 0 when all is explained, 1 when there is drift, 2 when a file cannot be read or holds no
+    exchange of a known provider.
+
+    \b
+    kling-mock drift recorded.har
+    kling-mock drift recorded.har --provider NAME --format github
+    curl -s localhost:8787/_mock/journal | kling-mock drift -
+    """
+    from kling_mock.contract.drift import compare
+    from kling_mock.report_drift import FORMATS, text_report
+    from kling_mock.server.facts import measure
+
+    with interruptible():
+        known = _known(folders)
+        if provider is not None and provider not in known:
+            cannot(f"there is no provider {provider!r}{closest(provider, known)}")
+        found = compare([_read(file) for file in files], known, provider, measure)
+        if not found.exchanges:
+            cannot(_nobody(found, provider, known))
+        if form == "text":
+            report = text_report(found, lambda text, color: click.style(text, fg=color))
+        else:
+            report = FORMATS[form](found)
+        click.echo(report, color=colored(), nl=bool(report))
+    sys.exit(1 if found.drifts else 0)
+
+
+def _known(folders: tuple[Path, ...]) -> Known:
+    """All providers with their documents; exit 2 where these are wrong."""
+    where = {name: folder for folder in (bundled("specs"), *folders) for name in provider_names(folder)}
+    try:
+        rows = load_providers((), folders)
+        return {name: (provider, read_documents(where[name], name)) for name, provider in rows.items()}
+    except SpecError as error:
+        cannot("; ".join(map(str, error.problems)))
+
+
+def _read(file: str) -> Recording:
+    from kling_mock.contract.recordings import Unreadable, read_recording
+
+    try:
+        with click.open_file(file, "rb") as stream:
+            return read_recording(stream.read(), "stdin" if file == "-" else file)
+    except OSError as error:
+        cannot(f"{file} cannot be read: {error.strerror or error}")
+    except Unreadable as error:
+        cannot(f"{file} {error}")
+
+
+def _nobody(found: Compared, provider: str | None, known: Known) -> str:
+    """Why there is nothing to compare, and what to do."""
+    left = ", ".join(f"{count} {reason}" for reason, count in found.skipped.items())
+    hosts = ", ".join(name or "no host" for name in sorted(found.foreign)[:5])
+    if not hosts:
+        return f"there is no exchange in it{f' (left out: {left})' if left else ''}"
+    whose = provider or "any provider here"
+    todo = "" if provider else f"; say whose they are: --provider {', '.join(sorted(known))}"
+    return f"no exchange in it is one of {whose}: they went to {hosts}{todo}"
