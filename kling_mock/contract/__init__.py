@@ -1,0 +1,1 @@
+"""The contract kit: asks the core about any target."""
