@@ -8,18 +8,31 @@ from html import escape
 from kling_mock.contract.coverage import Dimension, Share, Tally
 
 STYLE = """
-:root { color-scheme: light dark; --fg: #1c1c1e; --bg: #fff; --faint: #6a6a70; --line: #d8d8dc; --yes: #1a7f37; --no: #b42318; }
+:root {
+  color-scheme: light dark;
+  --fg: #1c1c1e; --bg: #fff; --faint: #6a6a70; --line: #d8d8dc; --yes: #1a7f37; --no: #b42318;
+}
 @media (prefers-color-scheme: dark) {
   :root { --fg: #ececee; --bg: #17171a; --faint: #a0a0a8; --line: #3a3a40; --yes: #4cc26a; --no: #ff8a7a; }
 }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--fg); background: var(--bg); max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-meter { width: 8rem; } .faint { color: var(--faint); }
-details { border-bottom: 1px solid var(--line); padding: .35rem 0; } summary { cursor: pointer; }
-ul { columns: 20rem; margin: .5rem 0; padding-left: 1.2rem; } li { break-inside: avoid; overflow-wrap: anywhere; }
-li.no { color: var(--no); } li.no::marker { content: "\\2717  "; } li.yes::marker { content: "\\2713  "; color: var(--yes); }
+body {
+  font: 15px/1.5 system-ui, sans-serif; color: var(--fg); background: var(--bg);
+  max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+}
+h1 { font-size: 1.4rem; }
+h2 { font-size: 1.15rem; margin-top: 2.5rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.faint { color: var(--faint); font-weight: normal; }
+meter { width: 8rem; }
+details { border-bottom: 1px solid var(--line); padding: .35rem 0; }
+summary { cursor: pointer; }
+ul { columns: 20rem; margin: .5rem 0; padding-left: 1.2rem; }
+li { break-inside: avoid; overflow-wrap: anywhere; }
+.never { color: var(--no); }
+.never::marker { content: "\\2717  "; }
+.seen::marker { content: "\\2713  "; color: var(--yes); }
 """
 
 
@@ -45,9 +58,11 @@ def page(tallies: Sequence[Tally]) -> str:
 
 def _provider(tally: Tally) -> Iterator[str]:
     whole, shares = tally.share(), tally.shares()
-    yield f"<h2>{escape(tally.title)} <span class=faint>{escape(tally.provider)} {escape(tally.version)}</span></h2>"
+    known = f'<span class="faint">{escape(tally.provider)} {escape(tally.version)}</span>'
+    yield f"<h2>{escape(tally.title)} {known}</h2>"
     yield f"<p>{whole.percent}% covered: {whole.covered} of {whole.all} points.</p>"
-    yield '<table><thead><tr><th>dimension<th class=n>covered<th class=n>percent<th><th class="faint">a point is</thead><tbody>'
+    yield "<table><thead><tr><th>dimension</th><th>covered</th><th>percent</th><th></th><th>what counts</th></tr></thead>"
+    yield "<tbody>"
     yield from (_row(row, share) for row, share in shares.items())
     yield "</tbody></table>"
     for row, share in shares.items():
@@ -55,17 +70,23 @@ def _provider(tally: Tally) -> Iterator[str]:
 
 
 def _row(row: Dimension, share: Share) -> str:
-    meter = f'<meter min=0 max={share.all} value={share.covered} title="{share.percent}%"></meter>'
-    counts = f"<td class=n>{share.covered} of {share.all}<td class=n>{share.percent}%<td>{meter}"
-    return f"<tr><td>{escape(row.name)}{counts}<td class=faint>{escape(row.means)}"
+    cells = [
+        f"<td>{escape(row.name)}</td>",
+        f'<td class="number">{share.covered} of {share.all}</td>',
+        f'<td class="number">{share.percent}%</td>',
+        f'<td><meter min="0" max="{share.all}" value="{share.covered}">{share.percent}%</meter></td>',
+        f'<td class="faint">{escape(row.means)}</td>',
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _points(tally: Tally, row: Dimension, share: Share) -> Iterator[str]:
-    """The points of one dimension, those that were never seen first and to be seen without a click."""
+    """The points of one dimension: those that were never seen come first, and are shown without a click."""
     never = tally.missing(row.name)
-    yield f"<details{' open' if never else ''}><summary>{escape(row.name)}: "
-    yield f"{len(never)} never tested</summary><ul>" if never else f"all {share.all} tested</summary><ul>"
-    yield from (f"<li class=no>{escape(point.label)}" for point in never)
+    told = f"{len(never)} never tested" if never else f"all {share.all} tested"
+    yield f"<details{' open' if never else ''}><summary>{escape(row.name)}: {told}</summary><ul>"
+    yield from (f'<li class="never">{escape(point.label)}</li>' for point in never)
     for point in tally.covered(row.name):
-        yield f"<li class=yes>{escape(point.label)} <span class=faint>{tally.hits[point]}&times;</span>"
+        count = f'<span class="faint">{tally.hits[point]}&times;</span>'
+        yield f'<li class="seen">{escape(point.label)} {count}</li>'
     yield "</ul></details>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from xml.etree import ElementTree  # noqa: S405 - it writes only
+from xml.etree import ElementTree
 
 from kling_mock.contract.coverage import Share, Tally
 
@@ -76,7 +76,7 @@ def as_junit(tallies: Sequence[Tally]) -> str:
         for row, share in tally.shares().items():
             left, name = str(share.all - share.covered), f"{tally.provider}.{row.name}"
             counts = {"tests": str(share.all), "skipped": left, "failures": "0", "errors": "0"}
-            suite = ElementTree.SubElement(root, "testsuite", name=name, **counts)
+            suite = ElementTree.SubElement(root, "testsuite", {"name": name, **counts})
             for point in (point for point in tally.hits if point.dimension == row.name):
                 case = ElementTree.SubElement(suite, "testcase", classname=name, name=_xml(point.label))
                 if not tally.hits[point]:
@@ -87,7 +87,7 @@ def as_junit(tallies: Sequence[Tally]) -> str:
 
 def _xml(text: str) -> str:
     """A text without the characters that XML cannot hold, escaped or not."""
-    return "".join(c if c in "\t\n\r" or c >= " " and c not in "\ufffe\uffff" else "\ufffd" for c in text)
+    return "".join(c if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff") else "\ufffd" for c in text)
 
 
 def as_html(tallies: Sequence[Tally]) -> str:
