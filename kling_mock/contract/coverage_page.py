@@ -61,8 +61,8 @@ def _provider(tally: Tally) -> Iterator[str]:
     known = f'<span class="faint">{escape(tally.provider)} {escape(tally.version)}</span>'
     yield f"<h2>{escape(tally.title)} {known}</h2>"
     yield f"<p>{whole.percent}% covered: {whole.covered} of {whole.all} points.</p>"
-    yield "<table><thead><tr><th>dimension</th><th>covered</th><th>percent</th><th></th><th>what counts</th></tr></thead>"
-    yield "<tbody>"
+    heads = "".join(f"<th>{name}</th>" for name in ("dimension", "covered", "percent", "", "what counts"))
+    yield f"<table><thead><tr>{heads}</tr></thead><tbody>"
     yield from (_row(row, share) for row, share in shares.items())
     yield "</tbody></table>"
     for row, share in shares.items():

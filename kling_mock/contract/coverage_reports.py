@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from textwrap import wrap
 from xml.etree import ElementTree
 
 from kling_mock.contract.coverage import Share, Tally
 
+WIDTH = 100
 MOST_NAMED = 12
 """Points that the terminal names of each dimension; files name them all."""
 
@@ -19,7 +21,7 @@ def overall(tallies: Iterable[Tally]) -> Share:
 
 
 def table(tallies: Sequence[Tally], most: int = MOST_NAMED) -> str:
-    """A table for each provider, and what was never tested; lines of the latter are as long as they are."""
+    """A table for each provider, and what was never tested: of each dimension `most` points by name."""
     return "\n".join(line for tally in tallies for line in _lines(tally, most))
 
 
@@ -35,8 +37,19 @@ def _lines(tally: Tally, most: int) -> Iterator[str]:
     for row in shares:
         labels = [point.label for point in tally.missing(row.name)]
         if labels:
-            more = f", and {len(labels) - most} more" if len(labels) > most else ""
-            yield f"    {row.name}: {', '.join(labels[:most])}{more}"
+            more = [f"and {len(labels) - most} more"] if len(labels) > most else []
+            yield from _wrapped(f"{row.name}: {', '.join([*labels[:most], *more])}")
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(
+        text,
+        WIDTH,
+        initial_indent="    ",
+        subsequent_indent="      ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _told(share: Share) -> str:

@@ -1,6 +1,6 @@
 """The pytest plugin's coverage of behaviour: what the tests' clients did and met of all that there is, and a gate.
 
-Under pytest-xdist each worker sends what it saw, and the controller adds it up. Nothing is loaded unless it is asked for.
+Under pytest-xdist each worker sends what it saw, and the controller adds it up. Without its options nothing is loaded.
 """
 
 from __future__ import annotations
