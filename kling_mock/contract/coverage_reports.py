@@ -38,18 +38,21 @@ def _lines(tally: Tally, most: int) -> Iterator[str]:
         labels = [point.label for point in tally.missing(row.name)]
         if labels:
             more = [f"and {len(labels) - most} more"] if len(labels) > most else []
-            yield from _wrapped(f"{row.name}: {', '.join([*labels[:most], *more])}")
+            yield from _wrapped(f"{row.name}:", [*labels[:most], *more])
 
 
-def _wrapped(text: str) -> list[str]:
-    return wrap(
-        text,
+def _wrapped(head: str, parts: Sequence[str]) -> list[str]:
+    """Parts in lines as wide as a terminal; no line ends within one."""
+    whole = ", ".join(part.replace(" ", "\0") for part in parts)
+    lines = wrap(
+        f"{head} {whole}",
         WIDTH,
         initial_indent="    ",
         subsequent_indent="      ",
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\0", " ") for line in lines]
 
 
 def _told(share: Share) -> str:
