@@ -17,6 +17,7 @@ from kling_mock.core.errors import ErrorTable, compile_errors
 from kling_mock.core.forms import check_forms
 from kling_mock.core.lifecycle import Lifecycle, compile_lifecycle
 from kling_mock.core.model import Pack
+from kling_mock.core.nearness import nearness
 from kling_mock.core.operations import compile_operation
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Credential, NotJudged, Operation, Provider, Scheme
@@ -153,7 +154,7 @@ class _Compiler:
         judged: list[Judged] = []
         measured: list[Measured] = []
         for id_, place in self.root.get("x-mock-rules").items():
-            rule = named[id_] = Rule(id_, place.node)
+            rule = named[id_] = Rule(id_, place.node, nearness(place))
             kinds = frozenset(place.node.get("kinds", ()))
             if "fact" in place.node:
                 fact = place.get("fact")

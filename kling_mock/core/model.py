@@ -386,6 +386,7 @@ class Exchange(Struct, frozen=True):
     lost: bool = False
     fingerprint: str | None = None
     saw: tuple[Sight, ...] = ()
+    scenario: str | None = None
 
 
 class Record(Struct, frozen=True):

@@ -130,7 +130,8 @@ def _bodies(place: Place, schemas: Schemas, id_: str) -> dict[str, Body]:
     found = {}
     for media_type, media in place.get("requestBody").get("content").items():
         schema = media.get("schema", {})
-        found[media_type] = Body(media_type, schemas.compile(schema, id_), compile_reader(schema))
+        compiled, reader = schemas.compile(schema, id_), compile_reader(schema)
+        found[media_type] = Body(media_type, compiled, reader, schemas.rules_in(schema))
     return found
 
 

@@ -27,11 +27,12 @@ Role = Literal["create", "query", "list", "balance", "cancel"]
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One accepted media type of a request body."""
+    """One accepted media type of a request body; `rules` are the ids of those that stand in its schema."""
 
     media_type: str
     schema: Schema
     reader: Reader
+    rules: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,13 +129,17 @@ def parse_json(body: bytes) -> Any:
 
 
 class Reader(Struct, frozen=True):
-    """How one schema reads a value: its documented type, members, items and default."""
+    """How one schema reads a value: its documented type, members, items and default.
+
+    `choices` are the values that it may have as read, where they are listed.
+    """
 
     type: str | None = None
     members: Mapping[str, Reader] = field(default_factory=dict)
     items: Reader | None = None
     default: Any = ABSENT
     closed: bool = False
+    choices: tuple[Any, ...] = ()
 
     def read(self, value: Any) -> Any:
         """The value in its documented type; `ABSENT` when it cannot be had."""
@@ -217,16 +221,30 @@ def compile_reader(schema: Place, above: frozenset[tuple[str, str]] = frozenset(
     node = schema.node if isinstance(schema.node, dict) else {}
     members = {name: compile_reader(place, here) for name, place in schema.get("properties").items()}
     type_, items = _documented_type(node), compile_reader(schema.get("items"), here) if "items" in node else None
+    choices = _choices(node, type_)
     for part in schema.get("allOf").each():
         inherited = compile_reader(part, here)
         members = {**inherited.members, **members}
         type_, items = type_ or inherited.type, items or inherited.items
-    return Reader(type_, members, items, node.get("default", ABSENT), "additionalProperties" in node)
+        choices = choices or inherited.choices
+    return Reader(type_, members, items, node.get("default", ABSENT), "additionalProperties" in node, choices)
 
 
 def _documented_type(node: Mapping[str, Any]) -> str | None:
-    documented = node.get("x-mock-documented")
-    named = (documented if isinstance(documented, dict) else {}).get("type", node.get("type"))
+    named = _documented(node, "type")
     if isinstance(named, list):
         named = next((name for name in named if name != "null"), None)
     return named if isinstance(named, str) else None
+
+
+def _choices(node: Mapping[str, Any], type_: str | None) -> tuple[Any, ...]:
+    """The values of an `enum` as they are read, each once; what counts as absent is none of them."""
+    listed = [item for item in _documented(node, "enum") or () if not is_absent(item)]
+    read = (convert(item, type_) if type_ else item for item in listed)
+    return tuple({(type(item), text(item)): item for item in read if not is_absent(item)}.values())
+
+
+def _documented(node: Mapping[str, Any], keyword: str) -> Any:
+    """What a schema's keyword says in the documents; where they do not say it, what is accepted."""
+    documented = node.get("x-mock-documented")
+    return (documented if isinstance(documented, dict) else {}).get(keyword, node.get(keyword))

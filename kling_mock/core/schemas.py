@@ -19,10 +19,12 @@ from msgspec.structs import replace
 from kling_mock.core.documents import Documents, Place, escape, pointer, tokens
 from kling_mock.core.expressions import ABSENT, text
 from kling_mock.core.model import Severity, Violation
+from kling_mock.core.nearness import Nearness
 from kling_mock.core.problems import closest
 from kling_mock.core.reading import convert, is_absent
 
 ACCEPTED, DOCUMENTED = "accepted:///", "documented:///"
+FAR = Nearness()
 SHOWN = 120
 SAFE = "/~!$&()*+,;=:@"  # what may stand in a URI's fragment, beside letters and digits
 
@@ -111,6 +113,20 @@ class Schemas:
         except (ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
             raise place.error(f"no JSON Schema 2020-12: {str(error)[:300]}") from None
 
+    def rules_in(self, place: Place) -> frozenset[str]:
+        """The ids of the rules that stand in the schema at `place`, or in one that it refers to."""
+        found, seen, waiting = set[str](), set[str](), [place.follow()]
+        while waiting:
+            here = waiting.pop()
+            reference = f"{here.file}#{here.at}"
+            if reference in seen:
+                continue
+            seen.add(reference)
+            if reference in self.rules:
+                found.add(self.rules[reference].id)
+            waiting += [*(below for _, below in here.items()), *here.each()]
+        return frozenset(found)
+
     def at(self, location: str) -> tuple[str, Any]:
         """The "file#pointer" of an absolute keyword location, and the node there."""
         scheme, slashes, rest = location.partition(":///")
@@ -123,12 +139,13 @@ class Schemas:
 
 
 class Rule:
-    """A named restriction: what `rules.yaml` says of it. `fields` are shown where the violation stands."""
+    """A named restriction: what `rules.yaml` says of it. Its `field` is shown where the violation stands."""
 
-    __slots__ = ("error", "evidence", "field", "id", "message", "reason", "repair", "severity")
+    __slots__ = ("error", "evidence", "field", "id", "message", "near", "reason", "repair", "severity")
 
-    def __init__(self, id: str, entry: Mapping[str, Any]) -> None:
+    def __init__(self, id: str, entry: Mapping[str, Any], near: Nearness = FAR) -> None:
         self.id = id
+        self.near = near
         self.message: str = entry["message"]
         self.severity: Severity = entry["severity"]
         self.error: str | None = entry.get("error")

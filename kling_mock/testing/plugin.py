@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kling_mock.testing import coverage_plugin
+
 if TYPE_CHECKING:
     from kling_mock.testing.firewall import Firewall
     from kling_mock.testing.handle import Kling
@@ -48,12 +50,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Fail each test that tries to reach a provider's real host, where work costs money.",
     )
+    coverage_plugin.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Nothing runs yet but the firewall, if it is asked for."""
     config.addinivalue_line("markers", f"{MARKER}(*hosts): send the providers' real hosts (and these) to the mock.")
     config.stash[SERVERS] = []
+    coverage_plugin.configure(config)
     if config.getoption("kling_firewall"):
         from kling_mock.payloads import bundled_providers
         from kling_mock.testing.firewall import Firewall
@@ -91,7 +95,7 @@ def kling_server(
     from kling_mock.testing.session import Server
 
     servers = request.config.stash[SERVERS]
-    with Server(kling_options, kling_specs) as server:
+    with Server(kling_options, kling_specs) as server, coverage_plugin.listening(request.config, server):
         servers.append(server)
         yield server
         servers.remove(server)

@@ -248,3 +248,23 @@ def test_unknown_keys_are_found() -> None:
         ("shots", 1, "m"): frozenset({"n", "t"}),
     }
     assert reader({**ORDER, "additionalProperties": False}, More=MORE).unknown({"wihs": 1}) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "choices"),
+    [
+        ({"enum": ["a", "b", "", None, []]}, ("a", "b")),
+        ({"enum": [1, "1", 2, "2", "", None], "x-mock-documented": {"type": "integer"}}, (1, 2)),
+        ({"enum": [True, False, "true", "false"], "x-mock-documented": {"type": "boolean"}}, (True, False)),
+        ({"enum": ["a", "b", "c"], "x-mock-documented": {"enum": ["a", "b"], "type": "string"}}, ("a", "b")),
+        ({"enum": [1, True]}, (1, True)),
+        ({"allOf": [{"enum": ["a", "b"]}]}, ("a", "b")),
+        ({"type": "string"}, ()),
+    ],
+)
+def test_the_choices_are_what_the_documents_list_as_it_is_read(
+    schema: dict[str, Any], choices: tuple[Any, ...]
+) -> None:
+    """Each value once, whether it is sent as a text or not; what is as good as absent is none."""
+    reader = compile_reader(Place({"s": schema}, "s", "", schema))
+    assert [(type(value), value) for value in reader.choices] == [(type(value), value) for value in choices]
