@@ -203,7 +203,7 @@ def _keyword(subject: Subject, name: str) -> Facts:
         yield "severity", "warning"
         yield from _shown(example_of(subject, name))
         return
-    place = _member(subject, operation, path[:-1])
+    place = member_of(subject, operation, path[:-1])
     if place is None:
         return
     yield "in", f"{operation} /{'/'.join(path[:-1])}"
@@ -218,14 +218,14 @@ def _keyword(subject: Subject, name: str) -> Facts:
 def example_of(subject: Subject, name: str) -> Example | None:
     """The examples of a keyword, if some are found."""
     operation, *path, keyword = name.split("/")
-    schema = _member(subject, operation, path[:-1] if keyword == "unknown" else path)
-    top = _member(subject, operation, path[:1]) or schema
+    schema = member_of(subject, operation, path[:-1] if keyword == "unknown" else path)
+    top = member_of(subject, operation, path[:1]) or schema
     if schema is None or top is None:
         return None
     return Examples(subject.provider, subject.root).of_keyword(name, schema, top)
 
 
-def _member(subject: Subject, operation: str, path: Iterable[str]) -> Place | None:
+def member_of(subject: Subject, operation: str, path: Iterable[str]) -> Place | None:
     """The schema of a member of an operation's body."""
     found = subject.provider.operations[operation]
     asked = subject.root.get("paths").get(found.path).get(found.method.lower()).get("requestBody")

@@ -7,6 +7,7 @@ from functools import partial
 
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
+from kling_mock.contract.jobs import Jobs
 from kling_mock.contract.messages import Message, example_messages
 from kling_mock.contract.probes import Probe
 from kling_mock.contract.rule_examples import RuleExamples, Shown
@@ -38,19 +39,21 @@ def _as_judged(caller: Caller, seen: Seen) -> None:
         caller.accepted(seen)
 
 
-def rules(agreement: Agreement) -> Iterator[Probe]:
+def rules(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
     """Two probes for each rule and feature: its valid example and its invalid one."""
-    for shown in RuleExamples(agreement).each():
+    for shown in RuleExamples(agreement, jobs).each():
         for message, what in ((shown.valid, "just not"), (shown.invalid, "broken")):
             if message is not None:
-                run = partial(_rule, message=message, shown=shown, broken=what == "broken")
+                run = partial(_rule, jobs=jobs, message=message, shown=shown, broken=what == "broken")
                 slow = shown.severity == "fails" and what == "broken"
                 name = f"{shown.rule}, {what}"
                 yield Probe("rules", name, run, (message,), only_mock=slow, operation=message.operation.id)
 
 
-def _rule(caller: Caller, message: Message, shown: Shown, broken: bool) -> None:
+def _rule(caller: Caller, jobs: Jobs, message: Message, shown: Shown, broken: bool) -> None:
     """What breaks a rule is refused for it, or fails for it; what just does not, or is only warned of, is accepted."""
+    if not broken or shown.severity != "refused":
+        message, _ = jobs.with_parent(message, caller)
     seen = caller.call(message)
     if broken and shown.severity == "refused":
         caller.refused(seen, caller.answers(seen.judgement.refused[0]))

@@ -10,14 +10,16 @@ from typing import Any
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
 from kling_mock.contract.messages import Message, example_messages, judged
+from kling_mock.contract.placing import placed, put
 from kling_mock.core.documents import Place, tokens
-from kling_mock.core.expressions import ABSENT
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.report_examples import samples_of
 
 BODY_POINTER = re.compile(r"\{\$request\.body#(/[^}|? ]+)")
 MOST = 500
 """Combinations of values that are tried where no example is given."""
+FEW = 20
+"""Of these so many are tried with the examples of rules in them."""
 
 
 class Jobs:
@@ -42,18 +44,21 @@ class Jobs:
     def _candidates(self, operation: Operation) -> Iterator[Message]:
         given = [row for _, row in example_messages(self.agreement) if row.operation is operation]
         yield from given
+        made = [] if given else list(islice(self._made(operation), MOST))
+        yield from (Message(operation, body) for body in made)
         for _, row in self.agreement.root.get("x-mock-rules").items():
-            valid = row.node["valid"]
-            if "fact" not in row.node and isinstance(valid, dict) and "facts" not in valid:
-                yield Message(operation, valid.get("document", valid))
-        if not given:
-            yield from (Message(operation, body) for body in islice(self._made(operation), MOST))
+            example = row.node["valid"]
+            if "fact" in row.node or (isinstance(example, dict) and "facts" in example):
+                continue
+            whole = example.get("document", example) if isinstance(example, dict) else example
+            bodies = placed(made[:FEW], row.node.get("field"), whole)
+            yield from (Message(operation, body) for body in bodies)
 
     def _made(self, operation: Operation) -> Iterator[dict[str, Any]]:
         """Bodies of nothing but what is required."""
         media_type = next(iter(operation.bodies), "")
         content = self.agreement.place(operation).get("requestBody").get("content")
-        yield from _objects(content.get(media_type).get("schema"))
+        yield from objects(content.get(media_type).get("schema"))
 
     # Parents and aliases
 
@@ -111,8 +116,8 @@ def _price(provider: Provider, message: Message) -> tuple[bool, Any, int]:
     return quote is None, quote.amount if quote else 0, len(judgement.violations)
 
 
-def _objects(schema: Place) -> Iterator[dict[str, Any]]:
-    """Objects of the members that a schema requires, in any of its parts."""
+def objects(schema: Place) -> Iterator[dict[str, Any]]:
+    """Objects of the members that a schema requires, in any of its parts, with values that it may take."""
     parts = [schema, *schema.get("allOf").each(), *schema.get("anyOf").each()]
     required = {name for part in parts for name in _node(part).get("required", ())}
     members = {name: place for part in parts for name, place in part.get("properties").items()}
@@ -124,17 +129,9 @@ def _objects(schema: Place) -> Iterator[dict[str, Any]]:
 
 def _values(schema: Place) -> Iterator[Any]:
     if schema.get("properties").node:
-        yield from islice(_objects(schema), 20)
+        yield from islice(objects(schema), 20)
     yield from samples_of(schema)
 
 
 def _node(place: Place) -> Mapping[str, Any]:
     return place.node if isinstance(place.node, Mapping) else {}
-
-
-def put(value: Any, path: list[str], new: Any) -> Any:
-    """A copy of a document with another value at a path of keys; what is not there is made."""
-    if not path:
-        return new
-    known = value if isinstance(value, dict) else {}
-    return {**known, path[0]: put(known.get(path[0], ABSENT), path[1:], new)}

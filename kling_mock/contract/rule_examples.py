@@ -14,11 +14,14 @@ from msgspec import Struct
 
 from kling_mock.contract import pictures
 from kling_mock.contract.agreement import Agreement
+from kling_mock.contract.jobs import Jobs, objects
 from kling_mock.contract.messages import Message, example_messages, judged
+from kling_mock.contract.placing import placed
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
 from kling_mock.core.provider import Operation
 from kling_mock.report_examples import Examples
+from kling_mock.report_explain import Subject, member_of
 
 Which = Literal["valid", "invalid"]
 
@@ -35,8 +38,8 @@ class Shown(Struct, frozen=True):
 class RuleExamples:
     """The messages of one provider's rules."""
 
-    def __init__(self, agreement: Agreement) -> None:
-        self.agreement, self.provider = agreement, agreement.provider
+    def __init__(self, agreement: Agreement, jobs: Jobs) -> None:
+        self.agreement, self.provider, self._jobs = agreement, agreement.provider, jobs
         self._rules = {name: place.node for name, place in agreement.root.get("x-mock-rules").items()}
         creates = [row for row in self.provider.operations.values() if row.role == "create"]
         self._creates = creates
@@ -45,7 +48,10 @@ class RuleExamples:
     def each(self) -> Iterator[Shown]:
         """Every rule and feature, in the order of the documents."""
         for name, node in self._rules.items():
-            yield Shown(name, node["severity"], self._message(name, "valid"), self._message(name, "invalid"))
+            invalid = self._message(name, "invalid", self._creates)
+            # What does not break a rule says nothing of an operation for which there is no such rule.
+            valid = self._message(name, "valid", [invalid.operation] if invalid else self._creates)
+            yield Shown(name, node["severity"], valid, invalid)
         table = self.provider.capabilities
         found = Examples(self.provider, self.agreement.root)
         for feature in table.features.values() if table else ():
@@ -63,10 +69,10 @@ class RuleExamples:
         found: Mapping[str, Any] = example.get("document", example)
         return found
 
-    def _message(self, name: str, which: Which) -> Message | None:
+    def _message(self, name: str, which: Which, operations: list[Operation]) -> Message | None:
         """The message that shows it best: what is just not broken has no fault, what is broken has no other."""
         best: tuple[int, Message] | None = None
-        for message in self._candidates(name, self._rules[name][which]):
+        for message in self._candidates(name, self._rules[name][which], operations):
             others = self._others(name, which, judged(self.provider, message))
             if others is not None and (best is None or others < best[0]):
                 best = others, message
@@ -74,13 +80,17 @@ class RuleExamples:
                 break
         return best[1] if best else None
 
-    def _candidates(self, name: str, example: Any) -> Iterator[Message]:
+    def _candidates(self, name: str, example: Any, operations: list[Operation]) -> Iterator[Message]:
         pictured = "fact" in self._rules[name] or (isinstance(example, dict) and "facts" in example)
-        for operation in self._creates:
+        for operation in operations:
             if pictured:
                 yield from self._pictured(operation, name, example)
             else:
-                yield Message(operation, example.get("document", example) if isinstance(example, dict) else example)
+                whole = example.get("document", example) if isinstance(example, dict) else example
+                job = self._jobs.of(operation)
+                bases = [job.document] if job is not None and isinstance(job.document, dict) else []
+                bodies = placed(bases, self._rules[name].get("field"), whole)
+                yield from (Message(operation, body) for body in bodies)
 
     def _others(self, name: str, which: Which, judgement: Judgement) -> int | None:
         """How many other rules a message breaks; None where it is no example of this one."""
@@ -116,8 +126,15 @@ class RuleExamples:
                     document.pop(path[0], None)
                     parts[path[0]] = pictures.content(facts)
                 else:
-                    document = _put(document, path, pictures.text(facts))
+                    document = _put(document, path, pictures.text(facts), self._item(operation, path))
             yield Message(operation, document or ABSENT, parts)
+
+    def _item(self, operation: Operation, path: tuple[str, ...]) -> Any:
+        """What an item of the list on a path needs beside its picture."""
+        if "*" not in path:
+            return {}
+        place = member_of(Subject(self.provider, self.agreement.documents), operation.id, path[: path.index("*") + 1])
+        return next(objects(place), {}) if place is not None else {}
 
     def _fixtures(self, operation: Operation) -> Iterator[Mapping[str, Any]]:
         for _, row in example_messages(self.agreement):
@@ -125,13 +142,13 @@ class RuleExamples:
                 yield row.document
 
 
-def _put(value: Any, path: tuple[str, ...], new: Any) -> Any:
-    """A copy with another value at a path; what is not there is made, and a list is cut to the one item."""
+def _put(value: Any, path: tuple[str, ...], new: Any, item: Any) -> Any:
+    """A copy with another value at a path; what is not there is made, a list's one item of `item`."""
     if not path:
         return new
     head, *rest = path
     if head == "*":
-        items = value if isinstance(value, list) and value else [{}]
-        return [_put(items[0], tuple(rest), new)]
+        items = value if isinstance(value, list) and value else [item]
+        return [_put(items[0], tuple(rest), new, item)]
     known = value if isinstance(value, dict) else {}
-    return {**known, head: _put(known.get(head), tuple(rest), new)}
+    return {**known, head: _put(known.get(head), tuple(rest), new, item)}

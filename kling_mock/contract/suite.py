@@ -128,7 +128,7 @@ class Suite:
     def _plan(self) -> list[Probe]:
         makers: Mapping[str, Callable[[], Iterable[Probe]]] = {
             "examples": lambda: examples(self.agreement),
-            "rules": lambda: rules(self.agreement),
+            "rules": lambda: rules(self.agreement, self.jobs),
             "lifecycle": lambda: lifecycles(self.agreement, self.jobs),
             "errors": lambda: errors(self.agreement, self.jobs),
             "webhooks": lambda: webhooks(self.agreement, self.jobs),
