@@ -43,6 +43,20 @@ class Phases(click.ParamType[tuple[str, ...]]):
         return tuple(name for name in PHASES if name in names)
 
 
+class CoverageFile(click.ParamType[tuple[str, Path]]):
+    """Where a report of coverage goes, and how it is written."""
+
+    name = "report"
+    formats = ("json", "junit", "html")
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Path]:
+        """Read "html:coverage.html"."""
+        form, _, file = str(value).partition(":")
+        if form not in self.formats or not file:
+            self.fail(f"{value!r} is not FORMAT:FILE with {', '.join(self.formats)}", param, ctx)
+        return form, Path(file)
+
+
 @click.command()
 @click.option(
     "--target",
@@ -86,6 +100,22 @@ class Phases(click.ParamType[tuple[str, ...]]):
     show_default=True,
     help="How the report is written, on standard output.",
 )
+@click.option("--coverage", is_flag=True, help="Tell what of the provider's behaviour the run has not met.")
+@click.option(
+    "--coverage-report",
+    "files",
+    multiple=True,
+    type=CoverageFile(),
+    metavar="FORMAT:FILE",
+    help="Write all of that to a file; FORMAT is json, junit or html. May be given more than once.",
+)
+@click.option(
+    "--coverage-min",
+    "minimum",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Exit with 1 if less of the behaviour was met.",
+)
 def contract(
     target: str | None,
     names: tuple[str, ...],
@@ -95,6 +125,9 @@ def contract(
     allow_spend: Decimal | None,
     dry_run: bool,
     form: str,
+    coverage: bool,
+    files: tuple[tuple[str, Path], ...],
+    minimum: float | None,
 ) -> None:
     """Hold a target to a provider's documents: the mock, a proxy, or the real API.
 
@@ -122,17 +155,50 @@ def contract(
         cannot("a target is one provider's: give its name with --provider")
     settings = Settings(phases, max_examples, allow_spend)
     with interruptible(), _suites(target, names, folders, settings) as suites:
-        reports = [report for suite in suites if (report := _run(suite, dry_run, form)) is not None]
+        runs = [(suite.agreement.provider, _run(suite, dry_run, form)) for suite in suites]
+    done = [(provider, report) for provider, report in runs if report is not None]
+    _written([report for _, report in done], form, one=target is not None)
+    met = _covered(done, coverage, form, files, minimum) if coverage or files or minimum is not None else True
+    sys.exit(max((report.exit_code for _, report in done), default=0) or int(not met))
+
+
+def _written(reports: list[Report], form: str, one: bool) -> None:
+    """Print the reports in a form for machines; `one` is written as itself, not in a list."""
+    from kling_mock.contract.reports import as_json, junit
+
     if form == "json":
-        from kling_mock.contract.reports import as_json
-
         documents = [as_json(report) for report in reports]
-        click.echo(json.dumps(documents[0] if target else documents, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(documents[0] if one and documents else documents, indent=2, ensure_ascii=False))
     elif form == "junit":
-        from kling_mock.contract.reports import junit
-
         click.echo(junit(reports))
-    sys.exit(max((report.exit_code for report in reports), default=0))
+
+
+def _covered(
+    done: list[tuple[Provider, Report]],
+    shown: bool,
+    form: str,
+    files: tuple[tuple[str, Path], ...],
+    minimum: float | None,
+) -> bool:
+    """Tell, write and hold against the minimum what the runs have met; whether it was enough."""
+    from kling_mock.contract.coverage_reports import FORMATS, overall, table
+
+    tallies = [report.coverage(provider) for provider, report in done]
+    if shown:
+        click.echo(table(tallies), err=form != "text")
+    for kind, file in files:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(FORMATS[kind](tallies), encoding="utf-8")
+        except OSError as error:
+            cannot(f"{file} cannot be written: {error.strerror or error}")
+        click.echo(f"wrote {file}", err=True)
+    share = overall(tallies)
+    enough = minimum is None or not share.all or share.reaches(minimum)
+    if not enough:
+        told = f"{share.covered} of {share.all} points, {share.percent}%"
+        click.echo(f"kling-mock: {minimum:g}% of the behaviour should be met (--coverage-min); it is {told}", err=True)
+    return enough
 
 
 @contextmanager

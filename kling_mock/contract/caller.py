@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Never
 
 from msgspec import Struct
@@ -23,7 +23,7 @@ from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Answer, Target, Unanswered
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
-from kling_mock.core.model import Exchange, Request, Sight, Violation
+from kling_mock.core.model import Attempt, Exchange, Request, Sight, Violation
 from kling_mock.core.provider import Operation
 from kling_mock.credentials import credential, way_of
 
@@ -88,6 +88,13 @@ class Caller:
         """Let a mock forget what the account did, so that the same calls get the same answers."""
         if self.control is not None and self.account is not None:
             self.control.call("POST", "/_mock/reset", {"account": self.account})
+
+    def attempts(self) -> Iterator[tuple[Attempt, ...]]:
+        """The attempts at each webhook of the account's, as a mock tells them."""
+        if self.control is not None and self.account is not None:
+            for row in self.control.call("GET", f"/_mock/webhooks?account={self.account}")["webhooks"]:
+                rows = row["attempts"]
+                yield tuple(Attempt(each["at"], each["at"], each["status"], each["error"]) for each in rows)
 
     def alias(self) -> str:
         """An id of the caller's own that no task of the account has."""

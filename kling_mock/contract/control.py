@@ -65,7 +65,8 @@ class Control:
         """One call. Raises `Refused` for any answer but success."""
         body = b"" if document is None else json.dumps(document).encode()
         headers = {"content-type": "application/json"} if body else {}
-        answer: Answer = self._target.send(Request(method, path, headers=headers, body=body))
+        where, _, query = path.partition("?")
+        answer: Answer = self._target.send(Request(method, where, query, headers, body))
         if answer.status >= 300:
             raise Refused(f"{method} {path}: {answer.status} {answer.body[:300].decode('utf-8', 'replace')}")
         return answer.document

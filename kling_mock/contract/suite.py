@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Ended
 from kling_mock.contract.control import Control
+from kling_mock.contract.coverage import Coverage
 from kling_mock.contract.examples import examples, rules
 from kling_mock.contract.failures import Failure
 from kling_mock.contract.jobs import Jobs
@@ -23,7 +24,8 @@ from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Http, Target, Unanswered
 from kling_mock.contract.webhooks import webhooks
 from kling_mock.contract.wrongs import errors
-from kling_mock.core.model import Exchange, Request
+from kling_mock.core.model import Attempt, Exchange, Request
+from kling_mock.core.provider import Provider
 from kling_mock.credentials import needs
 
 
@@ -32,7 +34,7 @@ class CannotRun(Exception):
 
 
 class Outcome(Struct, frozen=True):
-    """What came of one probe: its failures and exchanges, or why it was left out."""
+    """What came of one probe: its failures, exchanges and attempts at webhooks, or why it was left out."""
 
     phase: str
     probe: str
@@ -40,6 +42,7 @@ class Outcome(Struct, frozen=True):
     failures: tuple[Failure, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     left_out: str | None = None
+    attempts: tuple[tuple[Attempt, ...], ...] = ()
 
 
 class Report(Struct):
@@ -60,6 +63,16 @@ class Report(Struct):
     def exchanges(self) -> Iterator[Exchange]:
         """Every exchange, in order."""
         return (exchange for outcome in self.outcomes for exchange in outcome.exchanges)
+
+    def coverage(self, provider: Provider) -> Coverage:
+        """What of a provider's behaviour the run met."""
+        found = Coverage(provider)
+        for outcome in self.outcomes:
+            for exchange in outcome.exchanges:
+                found.add(exchange)
+            for attempts in outcome.attempts:
+                found.add_attempts(attempts)
+        return found
 
     @property
     def exit_code(self) -> int:
@@ -198,7 +211,8 @@ class Suite:
 
     def _outcome(self, probe: Probe, caller: Caller, left_out: str | None = None) -> Outcome:
         rows = tuple(caller.failures), tuple(caller.exchanges)
-        return Outcome(probe.phase, probe.name, probe.operation, *rows, left_out)
+        attempts = tuple(caller.attempts()) if probe.phase == "webhooks" else ()
+        return Outcome(probe.phase, probe.name, probe.operation, *rows, left_out, attempts)
 
     # The account
 

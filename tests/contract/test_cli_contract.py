@@ -198,3 +198,24 @@ def test_every_provider_is_run_by_default() -> None:
     assert done.exit_code == 0
     told = [line.partition(":")[0] for line in done.stdout.splitlines() if ": all of " in line]
     assert told == list(load_providers())
+
+
+def test_coverage_is_told_written_and_held_against_a_minimum(tmp_path: Path) -> None:
+    """What the run has not met is named; too little of it exits with 1, though all of it holds."""
+    file = tmp_path / "reports" / "coverage.json"
+    options = [*TOY, "--phases", "lifecycle", "--coverage", "--coverage-report", f"json:{file}"]
+    done = contract(*options, "--coverage-min", "99.5")
+    assert done.exit_code == 1
+    assert "toymaker: all of " in done.stdout
+    assert "  operations      4 of 4    100%" in done.stdout
+    assert "never tested:" in done.stdout
+    assert "99.5% of the behaviour should be met (--coverage-min); it is " in done.stderr
+    assert json.loads(file.read_text())["providers"][0]["provider"] == "toymaker"
+    assert contract(*options, "--coverage-min", "10").exit_code == 0
+
+
+def test_coverage_of_a_wrong_form_is_refused() -> None:
+    """The forms are named."""
+    done = contract("--coverage-report", "pdf:file")
+    assert done.exit_code == 2
+    assert "'pdf:file' is not FORMAT:FILE with json, junit, html" in " ".join(done.stderr.split())
