@@ -368,7 +368,8 @@ class Exchange(Struct, frozen=True):
 
     `ordinal` numbers the account's requests. `billed` is what the call reserved, if it made a task; `lost` says that
     the client was not told of that task; `fingerprint` is the same for payloads that ask for the same job; `saw` are
-    the tasks that the reply showed.
+    the tasks that the reply showed. `scenario` is the one, as it was asked for, that changed the answer or that rules
+    the task which the call made.
     """
 
     at: int
@@ -386,6 +387,7 @@ class Exchange(Struct, frozen=True):
     lost: bool = False
     fingerprint: str | None = None
     saw: tuple[Sight, ...] = ()
+    scenario: str | None = None
 
 
 class Record(Struct, frozen=True):
@@ -401,7 +403,7 @@ class Decision(Struct, frozen=True):
     """The reply, and what the store must do in the same transaction.
 
     `lost` says that the reply, by a scenario, does not tell the client of the task that the call made; `saw` are the
-    tasks that it shows.
+    tasks that it shows; `scenario` is the one that changed the reply or rules the task that the call made.
     """
 
     reply: Reply
@@ -410,3 +412,4 @@ class Decision(Struct, frozen=True):
     task: str | None = None
     lost: bool = False
     saw: tuple[Sight, ...] = ()
+    scenario: str | None = None

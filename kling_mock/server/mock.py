@@ -211,7 +211,7 @@ class Mock:
         decision = self.store.decide(reads(judgement), call.provider.name, call.account, account, wall, step)
         if any(isinstance(effect, Post) for effect in decision.effects):
             self.deliverer.wake()
-        self._tell(call, decision.reply, decision.violations)
+        self._tell(call, decision.reply, decision.violations, decision.scenario)
         told = next((_told(e.exchange) for e in decision.effects if isinstance(e, Record)), None)
         return replace(wire(decision.reply), tells=told)
 
@@ -235,7 +235,10 @@ class Mock:
         decision = self.store.decide(
             Reads((task.id,), counters=(name,)), provider.name, None, None, self.clocks.wall(), step
         )
-        return decision.reply if decision.task else None
+        if decision.task is None:
+            return None
+        log.info("%s %s %s download (scenario %s)", method, hidden(path[:200]), provider.name, task.scenario)
+        return decision.reply
 
     def exchanges(self, account: str | None = None, provider: str | None = None) -> Iterator[dict[str, Any]]:
         """The journal as JSON documents, oldest first."""
@@ -298,13 +301,14 @@ class Mock:
             notes["X-Mock-Task"] = percent(decision.task)
         return notes
 
-    def _tell(self, call: Call, reply: Reply, violations: tuple[Violation, ...]) -> None:
+    def _tell(self, call: Call, reply: Reply, violations: tuple[Violation, ...], scenario: str | None) -> None:
         if not log.isEnabledFor(logging.INFO):
             return
         name = call.operation.id if call.operation else "-"
         path = hidden(call.request.path[:200])
-        dropped = "" if reply.delivery == NOW else " (by scenario: late, cut or never delivered)"
-        log.info("%s %s %s %s %s%s", call.request.method[:20], path, reply.status, call.provider.name, name, dropped)
+        dropped = "" if reply.delivery == NOW else ": late, cut or never delivered"
+        ruled = f" (scenario {scenario}{dropped})" if scenario else ""
+        log.info("%s %s %s %s %s%s", call.request.method[:20], path, reply.status, call.provider.name, name, ruled)
         for violation in violations:
             told = hidden(listed(violation))
             log.info("  %s %s: %s [%s]", told["severity"], told["pointer"], told["message"], told["rule"])
@@ -337,6 +341,7 @@ def _exchange(
         lost=decision.lost,
         fingerprint=judgement.fingerprint or None,
         saw=decision.saw,
+        scenario=decision.scenario,
     )
 
 

@@ -68,6 +68,11 @@ class Exchange(Struct, frozen=True):
         return self.row.lost
 
     @property
+    def scenario(self) -> str | None:
+        """The scenario, as it was asked for, that changed the answer or rules the task that was made."""
+        return self.row.scenario
+
+    @property
     def violations(self) -> tuple[model.Violation, ...]:
         """What was wrong with the request: each has a `rule`, a `pointer`, a `message` and a `severity`."""
         return self.row.violations
