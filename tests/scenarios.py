@@ -35,6 +35,11 @@ Everything that goes wrong with paid asynchronous jobs, on command. Ask for one 
 walk in one line: it tries a create three times, looks every two seconds of the account's clock, then less often, until
 two answers show an end, once more a minute later, then lists and downloads. The numbers in brackets are when it looked.
 What is counted (`times`) is counted per payload for a create and per task for everything else.
+
+How often, or for how long: `[mock:server-error]` once, `[mock:server-error times=3]` three times,
+`[mock:server-error lasts=30s]` each time until half a minute of the account's clock has passed since the first one,
+`[mock:server-error times=any]` for ever. `call=query` (or `create`, `list`, `download`) says which calls, where a
+scenario takes it; `kling-mock scenarios` lists what each takes.
 """
 
 
