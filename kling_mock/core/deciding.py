@@ -190,7 +190,7 @@ class _Step:
     def showing(self, task: Task, view: View, answer: Answer | None) -> dict[str, Any]:
         """The part of a scope that tells of a task as a scenario lets it be seen; what is seen is noted."""
         sees = answer.sees if answer else None
-        shown = shown_as(self.provider, task, view, sees)
+        shown = shown_as(self.provider, task, view, self.media, sees)
         # A word that no document names tells nobody that the task has ended.
         self.saw.append(Sight(task.id, shown["view"].state, bool(shown["view"].ends) and not (sees and sees.words)))
         return shown

@@ -137,6 +137,7 @@ class Moment(Struct, frozen=True, array_like=True):
 class Task(Struct, frozen=True):
     """One job. It holds all that its later states and answers depend on, so a changed spec does not change it.
 
+    `media` is the URL under which its files were when it was made; replies name them under the server's own.
     `settled` is the end at which its money was settled, where its course was changed after it: it is so once only.
     """
 

@@ -39,6 +39,7 @@ from kling_mock.core.model import (
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.server.accounts import Accounts, Auth, Caller
+from kling_mock.server.addresses import MEDIA, Addresses
 from kling_mock.server.bodies import decode, encode
 from kling_mock.server.clocks import Clocks, wall_ms
 from kling_mock.server.deliverer import Deliverer
@@ -51,7 +52,6 @@ from kling_mock.server.targets import refusal
 from kling_mock.server.webhooks import Webhooks
 
 log = logging.getLogger("kling_mock")
-MEDIA = "/_mock/media"
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -100,7 +100,10 @@ class Mock:
         self.accounts = Accounts(self.providers.values(), self.store, self.clocks, self.options.seed, self.options.auth)
         self._check_options()
         self.router = Router(self.providers, self.options.mounts)
-        self.webhooks = Webhooks(self.providers, self.store, self.clocks, self.options.callback_allow)
+        self.addresses = Addresses(self.options.public_url)
+        self.webhooks = Webhooks(
+            self.providers, self.store, self.clocks, self.addresses.media, self.options.callback_allow
+        )
         self.deliverer = Deliverer(self.webhooks)
         self.clocks.changed = self.deliverer.wake
 
@@ -194,10 +197,11 @@ class Mock:
         account = call.account.id if call.account else (caller.claimed or call.provider.name)
         judgement = judge(call, facts)
         request = asked(call.request, call.document, caller.claims)
-        media = self._base(call.request) + MEDIA
+        base = self._base(call.request)
+        self.addresses.called(base)
 
         def step(found: Found) -> Decision:
-            decision = decide(judgement, found, ids.seed(self.options.seed, found.owner, found.ordinal), media)
+            decision = decide(judgement, found, ids.seed(self.options.seed, found.owner, found.ordinal), base + MEDIA)
             wrong = (*judgement.violations, *decision.violations, *self._unreachable(judgement, decision))
             violations = ranked(call.provider, wrong)
             notes = self._notes(call, decision, violations)

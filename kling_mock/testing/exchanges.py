@@ -142,7 +142,9 @@ class Task(Struct, frozen=True):
     @property
     def files(self) -> list[str]:
         """The addresses of the files that it has made."""
-        return [str(row["url"]) for row in results(self._now)] if self.ends == "success" else []
+        now = self._now
+        made = results(now, self.mock.addresses.media(now)) if self.ends == "success" else []
+        return [str(row["url"]) for row in made]
 
     def force(self, state: str, reason: str | None = None, jump: bool = False) -> None:
         """Put it into a state now, by the shortest legal way; `jump` breaks the order of states."""

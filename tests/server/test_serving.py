@@ -82,7 +82,7 @@ def made(remote: Remote, of: str) -> tuple[str, Task]:
 
 def file_of(running: Running, task: Task) -> str:
     """The address of a task's first file, on this server."""
-    return running.url + urlsplit(str(results(task)[0]["url"])).path
+    return running.url + urlsplit(str(results(task, "")[0]["url"])).path
 
 
 # One life, for each provider
