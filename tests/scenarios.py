@@ -28,7 +28,8 @@ Everything that goes wrong with paid asynchronous jobs, on command. Ask for one 
 
 - `[mock:NAME]` or `[mock:NAME key=value]` in the prompt or in the caller's own id, so that any client can;
 - the header `Prefer: scenario=NAME` (`Prefer: scenario="NAME key=value"`);
-- an account's default: `POST /_mock/accounts {"provider": ..., "scenario": "NAME"}`;
+- an account's default: `POST /_mock/accounts {"provider": ..., "scenario": "NAME"}`, and for one that is there
+  `PATCH /_mock/accounts/ID {"scenario": "NAME"}`, or null for none;
 - a file of rules: `kling-mock serve --scenarios mine.yaml` (`kling_mock/server/scenario_file.py` shows one).
 
 `kling-mock show NAME [--provider P]` lets a simple client meet one, call by call. The right column is that client's

@@ -173,6 +173,12 @@ def account(mock: Mock, given: Given) -> Response:
     return reply(_account(mock, steering.account(mock, given.path["id"], why="missing"), given.url))
 
 
+def change_account(mock: Mock, given: Given) -> Response:
+    """PATCH /_mock/accounts/{id}"""
+    changed, _ = steering.give_scenario(mock, given.path["id"], given.body["scenario"])
+    return reply(_account(mock, changed, given.url))
+
+
 def _account(mock: Mock, account: Account, url: str) -> dict[str, Any]:
     found = steering.holdings(mock, account)
     return {
@@ -290,6 +296,7 @@ VIEWS: Mapping[str, Callable[[Mock, Given], Response]] = {
     "listAccounts": accounts,
     "registerAccount": register,
     "getAccount": account,
+    "changeAccount": change_account,
     "getLedger": control_money.ledger,
     "getReport": control_money.report,
     "listTasks": tasks,

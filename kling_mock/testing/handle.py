@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from msgspec.structs import replace
-
 from kling_mock.core import model
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.problems import closest
@@ -118,15 +116,8 @@ class Kling:
         """Let this scenario rule what is created from now on: `"slow"`, `"slow seconds=90"` or `"slow", seconds=90`."""
         reference = " ".join([name, *(f"{key}={value}" for key, value in parameters.items())])
         self._documents.scenarios.find(reference)
-        before = self._standing(reference)
-        return self._until(lambda: self._standing(before))
-
-    def _standing(self, reference: str | None) -> str | None:
-        """Set the account's default scenario; gives the one before."""
-        while True:
-            old = steering.account(self._mock, self._account.id)
-            if self._mock.store.change_account(old, replace(old, scenario=reference, chosen=old.chosen + 1)):
-                return old.scenario
+        _, before = steering.give_scenario(self._mock, self._account.id, reference)
+        return self._until(lambda: steering.give_scenario(self._mock, self._account.id, before))
 
     def allow_violations(self, *rules: str) -> Until:
         """Let wrong requests pass in spite of --kling-strict: those of these rules ("mock/token.*"), or all."""
