@@ -491,10 +491,26 @@ def test_no_two_tokens_are_the_same() -> None:
 
 def test_a_short_secret_signs_without_a_warning() -> None:
     """PyJWT would warn on the other stream, with a line of its source; the token is the only line there is."""
-    done = run("token", environment={"KLING_SECRET_KEY": "short"})
+    key = json.loads(invoke("env", "--format", "json").stdout)["KLING_ACCESS_KEY"]
+    done = run("token", environment={"KLING_ACCESS_KEY": key, "KLING_SECRET_KEY": "short"})
     assert (done.returncode, done.stderr) == (0, "")
-    claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
-    assert claims["iss"] == json.loads(invoke("env", "--format", "json").stdout)["KLING_ACCESS_KEY"]
+    assert jwt.decode(done.stdout.strip(), options={"verify_signature": False})["iss"] == key
+
+
+@pytest.mark.parametrize("given", ["KLING_ACCESS_KEY", "KLING_SECRET_KEY"])
+def test_half_a_pair_of_keys_is_told(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token is printed all the same; the other stream says what is missing, and never what is set."""
+    [lacking] = {"KLING_ACCESS_KEY", "KLING_SECRET_KEY"} - {given}
+    monkeypatch.setenv(given, "one-of-my-own-account")
+    monkeypatch.delenv(lacking, raising=False)
+    got = invoke("token")
+    assert (got.exit_code, got.stdout.count(".")) == (0, 2)
+    assert got.stderr.startswith(
+        f"kling-mock: {given} is set and {lacking} is not: the token is signed with the default"
+    )
+    assert "one-of-my-own-account" not in got.stderr
+    monkeypatch.setenv(given, json.loads(invoke("env", "--format", "json").stdout)[given])
+    assert invoke("token").stderr == ""
 
 
 # Scenarios and examples

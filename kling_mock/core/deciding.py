@@ -51,9 +51,22 @@ def decide(judgement: Judgement, found: Found, entropy: str, media: str = "") ->
     if answer is None:
         return replace(decision, saw=tuple(step.saw))
     reply = step.instead(decision.reply, answer)
-    if answer.error is not None or answer.raw is not None or answer.delivery.lossy:
+    if answer.error is not None or answer.raw is not None:
         return replace(decision, reply=reply, lost=bool(decision.task))
     return replace(decision, reply=reply, saw=tuple(step.saw))
+
+
+def arriving(decision: Decision, size: int) -> Decision:
+    """A decision whose reply has a body of so many bytes: what the client misses of it by the reply's delivery.
+
+    One that is cut at or behind its end arrives whole.
+    """
+    delivery = decision.reply.delivery
+    if delivery.cut_at and delivery.cut_at >= size and not delivery.never:
+        return replace(decision, reply=replace(decision.reply, delivery=replace(delivery, cut_at=None)))
+    if not delivery.lossy:
+        return decision
+    return replace(decision, lost=decision.lost or bool(decision.task and decision.saw), saw=())
 
 
 class _Step:

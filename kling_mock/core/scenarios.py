@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from kling_mock.core.documents import Place
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.errors import ErrorTable
-from kling_mock.core.lifecycle import Latency, Lifecycle, span
+from kling_mock.core.lifecycle import FOR_EVER, Latency, Lifecycle, span
 from kling_mock.core.model import NOW, Counter, Delivery, Raw, Reply, Result
 from kling_mock.core.problems import Problem, SpecError, closest
 
@@ -284,7 +284,7 @@ def _known_state(place: Place, state: str, lifecycle: Lifecycle) -> str:
 def _latency(place: Place, lifecycle: Lifecycle) -> Latency:
     rows: dict[str, tuple[int, int]] = {}
     for state, row in place.get("latency").items():
-        rows[_known_state(row, state, lifecycle)] = span(row)
+        rows[_known_state(row, state, lifecycle)] = FOR_EVER if row.node == "never ends" else span(row)
     return rows
 
 

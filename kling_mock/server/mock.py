@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from kling_mock.core import entropy as ids
 from kling_mock.core.callbacks import asked_at
 from kling_mock.core.calls import Call, Pick, images
-from kling_mock.core.deciding import decide
+from kling_mock.core.deciding import arriving, decide
 from kling_mock.core.judging import Facts, Judgement, judge, reads
 from kling_mock.core.model import (
     NOW,
@@ -205,6 +205,8 @@ class Mock:
             wrong = (*judgement.violations, *decision.violations, *self._unreachable(judgement, decision))
             violations = ranked(call.provider, wrong)
             notes = self._notes(call, decision, violations)
+            if decision.reply.delivery.lossy:
+                decision = arriving(decision, len(wire(decision.reply).body))
             reply = replace(decision.reply, headers={**decision.reply.headers, **notes})
             known = call.account is not None or caller.claimed is not None or bool(found.tasks)
             named = found.owner if known else None
