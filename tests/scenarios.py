@@ -30,7 +30,7 @@ Everything that goes wrong with paid asynchronous jobs, on command. Ask for one 
 - the header `Prefer: scenario=NAME` (`Prefer: scenario="NAME key=value"`);
 - an account's default: `POST /_mock/accounts {"provider": ..., "scenario": "NAME"}`, and for one that is there
   `PATCH /_mock/accounts/ID {"scenario": "NAME"}`, or null for none;
-- a file of rules: `kling-mock serve --scenarios mine.yaml` (`kling_mock/server/scenario_file.py` shows one).
+- a file of rules: `kling-mock serve --scenarios mine.yaml` ([scenario-rules.md](scenario-rules.md)).
 
 `kling-mock show NAME [--provider P]` lets a simple client meet one, call by call. The right column is that client's
 walk in one line: it tries a create three times, looks every two seconds of the account's clock, then less often, until

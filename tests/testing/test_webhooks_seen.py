@@ -7,10 +7,12 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from kling_mock.testing.handle import Kling
 from kling_mock.testing.session import Server
 from tests.server.receiver import Receiver, Says
 
+README = Path(__file__).parents[2] / "README.md"
 CREATE = "/v1/videos/text2video"
 REAL: dict[str, Any] = {"clock": time.perf_counter}
 """A clock that nobody takes over."""
@@ -192,6 +195,29 @@ def test_a_rotated_secret_signs_beside_the_old_one(kling: Kling, receiver: Recei
     assert len(got.headers["webhook-signature"].split()) == 2
     for secret in (old, new):
         Oracle(secret).verify(got.body, got.headers)
+
+
+def test_the_readmes_example_runs(kling: Kling, receiver: Receiver) -> None:
+    """The block below its mark, with the client and the receiver that it leaves to the reader."""
+
+    class MyClient:
+        def __init__(self, url: str, access_key: str, secret_key: str) -> None:
+            self.url = url
+
+        def image_to_video(self, image: str, callback_url: str) -> None:
+            create(kling, callback_url)
+
+    block = re.search(r"<!-- run: webhooks -->\n```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    assert block is not None
+    words: dict[str, Any] = {"base64": base64, "hmac": hmac, "time": time, "MyClient": MyClient, "PNG": "a.png"}
+    exec(block[1], words)
+    try:
+        words["test_my_receiver_is_told"](kling, receiver)
+    finally:
+        kling.clock.stop()
+    assert len(receiver.got) == 3
+    forged = {**receiver.got[0].headers, "webhook-signature": "v1,AAAA"}
+    assert not words["signed"](kling.webhook_secret(), forged, receiver.got[0].body)
 
 
 def test_a_provider_that_signs_nothing_says_so(kling: Kling) -> None:
