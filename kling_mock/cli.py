@@ -105,9 +105,25 @@ def token(name: str | None, seconds: int, folders: tuple[Path, ...]) -> None:
     click.echo(signed_for(*(ways[name] if name else next(iter(ways.values()))), seconds))
 
 
+def unpaired(provider: Provider, way: Way) -> str | None:
+    """What to tell of a key in the environment whose secret is not there, or the other way round."""
+    assert way.jwt is not None
+    rows = [provider.credentials[name] for name in (way.jwt.issuer, way.jwt.secret)]
+    own = [row.variable for row in rows if os.environ.get(row.variable, "") not in ("", row.default)]
+    lacking = [row.variable for row in rows if not os.environ.get(row.variable)]
+    if not (own and lacking):
+        return None
+    return (
+        f"{own[0]} is set and {lacking[0]} is not: the token is signed with the default account's instead, and no "
+        "server will take it for that key; set both, or neither (kling-mock env prints the default account's)"
+    )
+
+
 def signed_for(provider: Provider, way: Way, seconds: int) -> str:
     """A JWT by the credentials in the environment, else by the default account's."""
     known = {name: os.environ.get(row.variable) or row.default for name, row in provider.credentials.items()}
+    if note := unpaired(provider, way):
+        click.echo(f"kling-mock: {note}", err=True)
     return signed(known, way, seconds)
 
 

@@ -48,7 +48,8 @@ def with_scenarios(
     try:
         found = read_scenario_file(file, providers)
     except SpecError as error:
-        fail("\n".join(str(problem) for problem in error.problems))
+        rows = "\n".join(str(problem) for problem in error.problems)
+        fail(f"{rows}\nnext: mend {file}; docs/scenario-rules.md of kling-mock shows how such a file is written")
     return found.providers, found.rules
 
 

@@ -15,7 +15,7 @@ import click
 
 from kling_mock.cli_options import HOST, PORT, fail, load, pairs, prefixes_of, scenarios_option, specs_option
 from kling_mock.cli_scenarios import with_scenarios
-from kling_mock.cli_types import Address, Host, Instant, Size, number, url_of
+from kling_mock.cli_types import Address, Duration, Host, Instant, Size, number, url_of
 from kling_mock.core.provider import Provider
 from kling_mock.loading import collisions, replacements
 
@@ -88,6 +88,21 @@ HOSTS_FAULT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
     help="Where tasks, accounts and money are kept: memory:// or sqlite:///FILE, which several servers may share.",
 )
 @click.option(
+    "--keep-tasks",
+    default=100_000,
+    show_default=True,
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many tasks the store keeps. The oldest are forgotten first; their money stays in the ledger's sums.",
+)
+@click.option(
+    "--keep-age",
+    type=Duration(),
+    metavar="DURATION",
+    help="Forget tasks that are so much older (30d) than their account's newest one, by the account's clock.  "
+    "[default: any age is kept]",
+)
+@click.option(
     "--callback-allow",
     "callback_hosts",
     multiple=True,
@@ -107,6 +122,8 @@ def serve(
     quiet: bool,
     folders: tuple[Path, ...],
     store_url: str,
+    keep_tasks: int,
+    keep_age: int | None,
     scenario_file: Path | None,
     **chosen: Any,
 ) -> None:
@@ -116,7 +133,7 @@ def serve(
     makes a task fail (`kling-mock scenarios` lists more).
     """
     providers, rules = with_scenarios(load(names, folders), scenario_file)
-    mock = _mock(providers, _options(providers, **chosen), _store(store_url), rules)
+    mock = _mock(providers, _options(providers, **chosen), _store(store_url, keep_tasks, keep_age), rules)
     listener = _listener(host, port)
     for note in notes(providers, folders, mock.options.latency):
         click.echo(f"kling-mock: {note}", err=True)
@@ -146,11 +163,11 @@ def _options(
     )
 
 
-def _store(url: str) -> Store:
-    from kling_mock.server.store import StoreError, open_store
+def _store(url: str, tasks: int, age_ms: int | None) -> Store:
+    from kling_mock.server.store import Retention, StoreError, open_store
 
     try:
-        return open_store(url)
+        return open_store(url, Retention(tasks=tasks, age_ms=age_ms))
     except StoreError as error:
         fail(str(error))
 

@@ -1,4 +1,4 @@
-"""What the options of the `kling-mock` command take: sizes, instants, addresses and host names, each read once."""
+"""What the options of the `kling-mock` command take, each read once: sizes, instants, durations, addresses, hosts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kling_mock.core.durations import instant
+from kling_mock.core.durations import instant, milliseconds
 
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 NAME = re.compile(rf"{LABEL}(?:\.{LABEL})*\.?", re.IGNORECASE)
@@ -50,6 +50,19 @@ class Instant(click.ParamType[int]):
         """Read ISO 8601 or seconds since 1970."""
         try:
             return instant(float(value) if str(value).replace(".", "", 1).isdigit() else value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Duration(click.ParamType[int]):
+    """A duration such as 30d, in ms."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read "30d", "1h30m", or a number of seconds."""
+        try:
+            return milliseconds(float(value) if str(value).replace(".", "", 1).isdecimal() else value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

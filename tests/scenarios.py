@@ -28,13 +28,19 @@ Everything that goes wrong with paid asynchronous jobs, on command. Ask for one 
 
 - `[mock:NAME]` or `[mock:NAME key=value]` in the prompt or in the caller's own id, so that any client can;
 - the header `Prefer: scenario=NAME` (`Prefer: scenario="NAME key=value"`);
-- an account's default: `POST /_mock/accounts {"provider": ..., "scenario": "NAME"}`;
-- a file of rules: `kling-mock serve --scenarios mine.yaml` (`kling_mock/server/scenario_file.py` shows one).
+- an account's default: `POST /_mock/accounts {"provider": ..., "scenario": "NAME"}`, and for one that is there
+  `PATCH /_mock/accounts/ID {"scenario": "NAME"}`, or null for none;
+- a file of rules: `kling-mock serve --scenarios mine.yaml` ([scenario-rules.md](scenario-rules.md)).
 
 `kling-mock show NAME [--provider P]` lets a simple client meet one, call by call. The right column is that client's
 walk in one line: it tries a create three times, looks every two seconds of the account's clock, then less often, until
 two answers show an end, once more a minute later, then lists and downloads. The numbers in brackets are when it looked.
 What is counted (`times`) is counted per payload for a create and per task for everything else.
+
+How often, or for how long: `[mock:server-error]` once, `[mock:server-error times=3]` three times,
+`[mock:server-error lasts=30s]` each time until half a minute of the account's clock has passed since the first one,
+`[mock:server-error times=any]` for ever. `call=query` (or `create`, `list`, `download`) says which calls, where a
+scenario takes it; `kling-mock scenarios` lists what each takes.
 """
 
 

@@ -94,6 +94,29 @@ def refused_to_serve(*options: str) -> subprocess.CompletedProcess[str]:
         raise AssertionError(f"it serves with {options}: {error.stdout!r}") from None
 
 
+# What is kept
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [((), 4), (("--keep-tasks", "2"), 2), (("--keep-age", "30d"), 1), (("--keep-age", "86400"), 1)],
+)
+@pytest.mark.parametrize("store", ["memory://", "sqlite:///{folder}/mock.db"])
+def test_tasks_are_forgotten_by_count_and_by_age(
+    store: str, options: tuple[str, ...], left: int, tmp_path: Path
+) -> None:
+    """The newest stay; without options any age does; what was paid for the others is still in the sums."""
+    with served("--at", "2026-03-01T12:00:00Z", "--store", store.format(folder=tmp_path), *options) as (_, url):
+        key = {"Authorization": "Bearer " + load_providers(["kling"])["kling"].credentials["api_key"].default}
+        made = [requests.post(url + PATH, json=BODY, headers=key, timeout=20) for _ in range(3)]
+        requests.post(f"{url}/_mock/clock", json={"advance": "31d"}, timeout=20)
+        made.append(requests.post(url + PATH, json=BODY, headers=key, timeout=20))
+        rows = requests.get(f"{url}/_mock/tasks", timeout=20).json()["tasks"]
+        assert [row["id"] for row in rows] == [row.json()["data"]["task_id"] for row in made[-left:]]
+        packs = requests.get(f"{url}/_mock/accounts/kling-default/ledger", timeout=20).json()["packs"]
+        assert (packs[0]["spent"], packs[0]["reserved"]) == (3, 1)
+
+
 # Help
 
 
@@ -215,6 +238,9 @@ def test_a_wrong_name_or_mount_is_one_line(options: list[str], words: list[str])
         (["--mount", "kling=/"], "PROVIDER=/PREFIX"),
         (["--at", "yesterday"], "'yesterday' is no instant such as 2026-03-01T12:00:00Z"),
         (["--at", "99999999999999999999"], "is no instant such as"),
+        (["--keep-age", "a month"], "'a month' is no duration such as 90s, 31m, 1h30m or 3d"),
+        (["--keep-age", "\u00b2"], "is no duration such as 90s"),
+        (["--keep-tasks", "0"], "0 is not in the range x>=1"),
         (["--max-body", "64XB"], "'64XB' is no size such as 64MB"),
         (["--max-body", "0"], "'0' is no size such as 64MB"),
         (["--max-body", "5GB"], "'5GB' is no size such as 64MB (at most 4GB)"),
@@ -465,10 +491,26 @@ def test_no_two_tokens_are_the_same() -> None:
 
 def test_a_short_secret_signs_without_a_warning() -> None:
     """PyJWT would warn on the other stream, with a line of its source; the token is the only line there is."""
-    done = run("token", environment={"KLING_SECRET_KEY": "short"})
+    key = json.loads(invoke("env", "--format", "json").stdout)["KLING_ACCESS_KEY"]
+    done = run("token", environment={"KLING_ACCESS_KEY": key, "KLING_SECRET_KEY": "short"})
     assert (done.returncode, done.stderr) == (0, "")
-    claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
-    assert claims["iss"] == json.loads(invoke("env", "--format", "json").stdout)["KLING_ACCESS_KEY"]
+    assert jwt.decode(done.stdout.strip(), options={"verify_signature": False})["iss"] == key
+
+
+@pytest.mark.parametrize("given", ["KLING_ACCESS_KEY", "KLING_SECRET_KEY"])
+def test_half_a_pair_of_keys_is_told(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token is printed all the same; the other stream says what is missing, and never what is set."""
+    [lacking] = {"KLING_ACCESS_KEY", "KLING_SECRET_KEY"} - {given}
+    monkeypatch.setenv(given, "one-of-my-own-account")
+    monkeypatch.delenv(lacking, raising=False)
+    got = invoke("token")
+    assert (got.exit_code, got.stdout.count(".")) == (0, 2)
+    assert got.stderr.startswith(
+        f"kling-mock: {given} is set and {lacking} is not: the token is signed with the default"
+    )
+    assert "one-of-my-own-account" not in got.stderr
+    monkeypatch.setenv(given, json.loads(invoke("env", "--format", "json").stdout)[given])
+    assert invoke("token").stderr == ""
 
 
 # Scenarios and examples

@@ -22,6 +22,7 @@ MARKDOWN = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/scenarios.md",
+    "docs/scenario-rules.md",
     "specs/README.md",
     "fixtures/README.md",
 ]

@@ -102,7 +102,7 @@ class Sampler(Struct):
         name = task.timeline[0].state
         state = self.provider.lifecycle.states[name]
         view = View(name, state.words, task.timeline[0].at, None, state.ends)
-        spoken = speak(self.provider, task, view)
+        spoken = speak(self.provider, task, view, task.media)
         if not reason:
             spoken.pop("reason", None)
         return {"task": spoken, "view": view, "state": view.words}

@@ -44,15 +44,29 @@ def decide(judgement: Judgement, found: Found, entropy: str, media: str = "") ->
     answer = step.chosen
     if answer and answer.when == "before":
         asked = step.task()
-        return Decision(step.instead(None, answer), step.counted(), task=asked.id if asked else None)
+        reply = step.instead(None, answer)
+        return Decision(reply, step.counted(), task=asked.id if asked else None, scenario=step.reference)
     decision = step.refusal() or ROLES[judgement.operation.role](step)
-    effects = (*decision.effects, *step.counted())
+    decision = replace(decision, effects=(*decision.effects, *step.counted()), scenario=step.ruled(decision))
     if answer is None:
-        return replace(decision, effects=effects, saw=tuple(step.saw))
+        return replace(decision, saw=tuple(step.saw))
     reply = step.instead(decision.reply, answer)
-    if answer.error is not None or answer.raw is not None or answer.delivery.lossy:
-        return replace(decision, reply=reply, effects=effects, lost=bool(decision.task))
-    return replace(decision, reply=reply, effects=effects, saw=tuple(step.saw))
+    if answer.error is not None or answer.raw is not None:
+        return replace(decision, reply=reply, lost=bool(decision.task))
+    return replace(decision, reply=reply, saw=tuple(step.saw))
+
+
+def arriving(decision: Decision, size: int) -> Decision:
+    """A decision whose reply has a body of so many bytes: what the client misses of it by the reply's delivery.
+
+    One that is cut at or behind its end arrives whole.
+    """
+    delivery = decision.reply.delivery
+    if delivery.cut_at and delivery.cut_at >= size and not delivery.never:
+        return replace(decision, reply=replace(decision.reply, delivery=replace(delivery, cut_at=None)))
+    if not delivery.lossy:
+        return decision
+    return replace(decision, lost=decision.lost or bool(decision.task and decision.saw), saw=())
 
 
 class _Step:
@@ -65,14 +79,15 @@ class _Step:
         request = {**judgement.scope["request"], "id": ids.draw(self.provider.request_ids, entropy, "request")}
         self.scope: dict[str, Any] = {**judgement.scope, "request": request, "now": found.now}
         self.saw: list[Sight] = []
+        self.seen_by: str | None = None
         self.scenario, self.reference, self.counter = self._scenario()
         self.chosen = self._answer()
 
     def _scenario(self) -> tuple[Scenario | None, str | None, str]:
         """What rules this call, its reference and the name under which the call is counted.
 
-        First what the request asks for, then a user's rule, the task's own, the account's. A call about a task is ruled
-        by the first of them that says something of such calls. A call that is refused anyway has none.
+        First what the request asks for, then a user's rule, the task's own, the account's. Any call but a create is
+        ruled by the first of them that says something of such calls. A call that is refused anyway has none.
         """
         call = self.judgement.call
         if call.operation is None or self.judgement.refused:
@@ -87,7 +102,7 @@ class _Step:
         ]
         for reference, counted in told:
             scenario = self.provider.scenarios.recall(reference)
-            if scenario and (task is None or scenario.counts(call.operation.role)):
+            if scenario and (call.operation.role == "create" or scenario.counts(call.operation.role)):
                 return scenario, reference, counter_of(self.judgement, counted)
         return None, None, ""
 
@@ -120,6 +135,13 @@ class _Step:
         if self.scenario and self.scenario.counts(self.judgement.operation.role):
             names.append(self.counter)
         return tuple(Count(self.found.owner, name, self.now) for name in names)
+
+    def ruled(self, decision: Decision) -> str | None:
+        """The scenario that changed the answer, or rules the task that the call made."""
+        role = self.judgement.call.operation.role if self.judgement.call.operation else ""
+        if role == "list" and (self.chosen is None or self.chosen.sees):
+            return self.seen_by
+        return self.reference if self.chosen or (role == "create" and decision.task) else None
 
     def instead(self, reply: Reply | None, answer: Answer) -> Reply:
         """The reply as the scenario changes it; without one, nothing that a client will see of it."""
@@ -181,10 +203,22 @@ class _Step:
     def showing(self, task: Task, view: View, answer: Answer | None) -> dict[str, Any]:
         """The part of a scope that tells of a task as a scenario lets it be seen; what is seen is noted."""
         sees = answer.sees if answer else None
-        shown = shown_as(self.provider, task, view, sees)
+        shown = shown_as(self.provider, task, view, self.media, sees)
         # A word that no document names tells nobody that the task has ended.
         self.saw.append(Sight(task.id, shown["view"].state, bool(shown["view"].ends) and not (sees and sees.words)))
         return shown
+
+    def listing(self, task: Task) -> Answer | None:
+        """How a list lets one of its tasks be seen: as the call asks, the task's own scenario has it, the account's."""
+        scenario = self.provider.scenarios.recall(task.scenario)
+        own = scenario.answer("list", Counter(), self.now) if scenario else None
+        of_call = self.reference in (self.judgement.scenario, self._picked())
+        if self.chosen and self.chosen.sees and (of_call or not (own and own.sees)):
+            own, by = self.chosen, self.reference
+        else:
+            by = task.scenario if own and own.sees else None
+        self.seen_by = self.seen_by or by
+        return own
 
     def render(self, task: Task | None, view: View | None) -> Reply:
         """The operation's reply, speaking of `task` as seen in `view`."""
@@ -272,9 +306,7 @@ def _unknown(step: _Step) -> Decision:
 def _list(step: _Step) -> Decision:
     rows = []
     for task in step.found.page:
-        scenario = step.provider.scenarios.recall(task.scenario)
-        answer = scenario.answer("list", Counter(), step.now) if scenario else None
-        rows.append(step.showing(task, observe(step.provider.lifecycle, task, step.now), answer))
+        rows.append(step.showing(task, observe(step.provider.lifecycle, task, step.now), step.listing(task)))
     step.scope["page"] = rows
     return Decision(step.render(None, None))
 

@@ -31,6 +31,8 @@ class State(Struct, frozen=True):
 
 
 Latency = Mapping[str, tuple[int, int]]
+FOR_EVER = (-1, -1)
+"""How long a state lasts that a scenario never lets go of."""
 
 
 class Lifecycle(Struct, frozen=True):
@@ -56,11 +58,16 @@ class Lifecycle(Struct, frozen=True):
 
 
 def timeline(path: Iterable[str], latency: Latency, start: int, entropy: str) -> tuple[Moment, ...]:
-    """Date a path: each state lasts what `latency` says, a range is drawn from the task's entropy."""
+    """Date a path: each state lasts what `latency` says, a range is drawn from the task's entropy.
+
+    After a state that lasts for ever nothing comes.
+    """
     moments, at = [], start
     for state in path:
         moments.append(Moment(at, state))
         least, most = latency.get(state, (0, 0))
+        if (least, most) == FOR_EVER:
+            break
         at += least + int((most - least) * fraction(entropy, f"latency {state} {len(moments)}"))
     return tuple(moments)
 

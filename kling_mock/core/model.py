@@ -137,6 +137,7 @@ class Moment(Struct, frozen=True, array_like=True):
 class Task(Struct, frozen=True):
     """One job. It holds all that its later states and answers depend on, so a changed spec does not change it.
 
+    `media` is the URL under which its files were when it was made; replies name them under the server's own.
     `settled` is the end at which its money was settled, where its course was changed after it: it is so once only.
     """
 
@@ -368,7 +369,8 @@ class Exchange(Struct, frozen=True):
 
     `ordinal` numbers the account's requests. `billed` is what the call reserved, if it made a task; `lost` says that
     the client was not told of that task; `fingerprint` is the same for payloads that ask for the same job; `saw` are
-    the tasks that the reply showed.
+    the tasks that the reply showed. `scenario` is the one, as it was asked for, that changed the answer or that rules
+    the task which the call made.
     """
 
     at: int
@@ -402,7 +404,7 @@ class Decision(Struct, frozen=True):
     """The reply, and what the store must do in the same transaction.
 
     `lost` says that the reply, by a scenario, does not tell the client of the task that the call made; `saw` are the
-    tasks that it shows.
+    tasks that it shows; `scenario` is the one that changed the reply or rules the task that the call made.
     """
 
     reply: Reply
@@ -411,3 +413,4 @@ class Decision(Struct, frozen=True):
     task: str | None = None
     lost: bool = False
     saw: tuple[Sight, ...] = ()
+    scenario: str | None = None

@@ -18,8 +18,10 @@ def callback_of(provider: Provider, task: Task) -> CallbackWords | None:
     return operation.callbacks[0] if operation and operation.callbacks else None
 
 
-def notice(provider: Provider, words: CallbackWords, task: Task, row: Webhook) -> Any:
-    """The body: the task as it was when the row's state began, the same at every attempt.
+def notice(provider: Provider, words: CallbackWords, task: Task, row: Webhook, media: str) -> Any:
+    """The body: the task as it was when the row's state began, its files under the URL `media`.
+
+    It is the same at every attempt, as long as the server has the same address.
 
     The row's state is what is told, whether or not the task was ever in it: a scenario may let the two disagree.
     """
@@ -27,5 +29,5 @@ def notice(provider: Provider, words: CallbackWords, task: Task, row: Webhook) -
     view = View(state.name, state.words, row.changed, None, state.ends)
     variant = provider.variant(task.variant)
     request = {"id": ids.draw(provider.request_ids, task.entropy, f"webhook {row.id}")}
-    scope = {"request": request, "variant": variant, "now": row.changed, **shown_as(provider, task, view)}
+    scope = {"request": request, "variant": variant, "now": row.changed, **shown_as(provider, task, view, media)}
     return words.bodies[variant](scope)

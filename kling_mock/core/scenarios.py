@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from kling_mock.core.documents import Place
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.errors import ErrorTable
-from kling_mock.core.lifecycle import Latency, Lifecycle, span
+from kling_mock.core.lifecycle import FOR_EVER, Latency, Lifecycle, span
 from kling_mock.core.model import NOW, Counter, Delivery, Raw, Reply, Result
 from kling_mock.core.problems import Problem, SpecError, closest
 
@@ -26,6 +26,8 @@ MARKER = re.compile(rf"\[mock:{REFERENCE}\]")
 WHOLE = re.compile(REFERENCE)
 HOLE = re.compile(r"\{([a-z_]+)\}")
 MOST_BOUND = 500
+ANY = "any"
+"""How often, or for how long: without a limit."""
 ROLES = ("create", "query", "list", "balance", "cancel", "download")
 
 
@@ -161,6 +163,9 @@ class Scenarios(Mapping[str, Scenario]):
                 takes = closest(key, known) if known else "; it takes none"
                 raise ValueError(f"the scenario {name!r} has no parameter {key!r}{takes}")
             given[key] = _typed(value, known[key], key)
+        if "lasts" in given and "times" in known:
+            # For a while means each time in it; who wants fewer says so.
+            given.setdefault("times", ANY)
         try:
             return self._compile(name, given)
         except SpecError as error:
@@ -201,12 +206,13 @@ def rows_of(place: Place) -> dict[str, Place]:
 
 def _typed(written: str, like: Any, key: str) -> Any:
     """A parameter's value in the type of its default."""
-    if isinstance(like, str):
+    if isinstance(like, str) or (written == ANY and key == "times"):
         return written
     try:
         return int(written) if isinstance(like, int) else float(written)
     except ValueError:
-        raise ValueError(f"the parameter {key} is a number such as {like}, not {written!r}") from None
+        any_ = f", or {ANY!r}" if key == "times" else ""
+        raise ValueError(f"the parameter {key} is a number such as {like}{any_}, not {written!r}") from None
 
 
 def _filled(node: Any, values: Mapping[str, Any]) -> Any:
@@ -278,7 +284,7 @@ def _known_state(place: Place, state: str, lifecycle: Lifecycle) -> str:
 def _latency(place: Place, lifecycle: Lifecycle) -> Latency:
     rows: dict[str, tuple[int, int]] = {}
     for state, row in place.get("latency").items():
-        rows[_known_state(row, state, lifecycle)] = span(row)
+        rows[_known_state(row, state, lifecycle)] = FOR_EVER if row.node == "never ends" else span(row)
     return rows
 
 
@@ -318,8 +324,8 @@ def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
         on=frozenset(roles),
         when=node.get("when", "after"),
         skip=_number(place, "skip") or 0,
-        times=_number(place, "times"),
-        lasts_ms=_duration(place, "lasts"),
+        times=None if node.get("times") == ANY else _number(place, "times"),
+        lasts_ms=None if node.get("lasts") == ANY else _duration(place, "lasts"),
         error=error,
         raw=Raw(_number(place.get("reply"), "status") or 200, raw["type"], raw.get("text", "")) if raw else None,
         headers={name: str(value) for name, value in node.get("headers", {}).items()},
@@ -330,6 +336,8 @@ def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
 
 def _number(place: Place, name: str) -> int | None:
     value = place.node.get(name)
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
         raise place.get(name).error(f"a whole number from 0 on is expected, got {value!r}")
     return value

@@ -21,8 +21,11 @@ class Spoken(dict[str, Any]):
         return str(self["kind"])
 
 
-def speak(provider: Provider, task: Task, view: View) -> Spoken:
-    """A task as replies show it. `results` is empty until it has succeeded, `reason` until it has failed."""
+def speak(provider: Provider, task: Task, view: View, media: str) -> Spoken:
+    """A task as replies show it, its files under the URL `media`.
+
+    `results` is empty until it has succeeded, `reason` until it has failed.
+    """
     shown = Spoken(
         id=task.id,
         kind=task.kind,
@@ -33,29 +36,29 @@ def speak(provider: Provider, task: Task, view: View) -> Spoken:
         parameters=task.parameters,
         price=Decimal(0) if task.price is not None and view.ends == "failure" else task.price,
         reason=task.reason if view.ends == "failure" else None,
-        results=results(task) if view.ends == "success" else [],
+        results=results(task, media) if view.ends == "success" else [],
         operation=task.operation,
-        media=f"{task.media}/{provider.name}/{task.id}",
+        media=f"{media}/{provider.name}/{task.id}",
     )
     return Spoken((name, value) for name, value in shown.items() if value is not None)
 
 
-def shown_as(provider: Provider, task: Task, view: View, sees: Sees | None = None) -> dict[str, Any]:
+def shown_as(provider: Provider, task: Task, view: View, media: str, sees: Sees | None = None) -> dict[str, Any]:
     """The part of a scope that tells of a task: `$task`, `$state` and the view, as a scenario's call sees them."""
     if sees is None:
-        return {"task": speak(provider, task, view), "state": view.words, "view": view}
+        return {"task": speak(provider, task, view, media), "state": view.words, "view": view}
     if sees.state:
         state = provider.lifecycle.states[sees.state]
         view = View(state.name, state.words, view.changed, view.following, state.ends)
-    spoken = Spoken({**speak(provider, task, view), **sees.task})
+    spoken = Spoken({**speak(provider, task, view, media), **sees.task})
     return {"task": spoken, "state": {**view.words, **sees.words}, "view": view}
 
 
-def results(task: Task) -> list[dict[str, Any]]:
-    """The files of a task that succeeded, in order: index, id, URLs, size in pixels, length in ms."""
+def results(task: Task, media: str) -> list[dict[str, Any]]:
+    """The files of a task that succeeded, in order: index, id, URLs below `media`, size in pixels, length in ms."""
     if task.result is None:
         return []
-    made, base = task.result, f"{task.media}/{task.provider}/{task.id}"
+    made, base = task.result, f"{media}/{task.provider}/{task.id}"
     extension = EXTENSIONS[made.of]
     return [
         {

@@ -18,6 +18,7 @@ from kling_mock.core.provider import Provider
 from kling_mock.core.showing import results
 from kling_mock.payloads import CannotJudge, Judge
 from kling_mock.server import control_money, control_webhooks, steering
+from kling_mock.server.addresses import MEDIA
 from kling_mock.server.control_document import JSON, Given, document, endpoints
 from kling_mock.server.control_money import number, pack
 from kling_mock.server.media_routes import media
@@ -172,6 +173,12 @@ def account(mock: Mock, given: Given) -> Response:
     return reply(_account(mock, steering.account(mock, given.path["id"], why="missing"), given.url))
 
 
+def change_account(mock: Mock, given: Given) -> Response:
+    """PATCH /_mock/accounts/{id}"""
+    changed, _ = steering.give_scenario(mock, given.path["id"], given.body["scenario"])
+    return reply(_account(mock, changed, given.url))
+
+
 def _account(mock: Mock, account: Account, url: str) -> dict[str, Any]:
     found = steering.holdings(mock, account)
     return {
@@ -209,14 +216,15 @@ def _check_state(mock: Mock, state: str | None, names: Iterable[str]) -> None:
 
 def task(mock: Mock, given: Given) -> Response:
     """GET /_mock/tasks/{id}"""
-    return reply(_task(mock, steering.task(mock, given.path["id"])))
+    return reply(_task(mock, steering.task(mock, given.path["id"]), given.url))
 
 
 def force(mock: Mock, given: Given) -> Response:
     """POST /_mock/tasks/{id}/state"""
     asked = given.body
     jump = asked.get("break", False)
-    return reply(_task(mock, steering.force_state(mock, given.path["id"], asked["state"], asked.get("reason"), jump)))
+    changed = steering.force_state(mock, given.path["id"], asked["state"], asked.get("reason"), jump)
+    return reply(_task(mock, changed, given.url))
 
 
 def _row(mock: Mock, task: Task) -> dict[str, Any]:
@@ -231,7 +239,7 @@ def _row(mock: Mock, task: Task) -> dict[str, Any]:
     }
 
 
-def _task(mock: Mock, task: Task) -> dict[str, Any]:
+def _task(mock: Mock, task: Task, url: str) -> dict[str, Any]:
     return _row(mock, task) | {
         "alias": task.alias,
         "scenario": task.scenario,
@@ -239,16 +247,16 @@ def _task(mock: Mock, task: Task) -> dict[str, Any]:
         "parameters": hidden(task.parameters),
         "price": None if task.price is None else number(task.price),
         "reason": task.reason,
-        "result": _result(mock, task),
+        "result": _result(mock, task, url),
     }
 
 
-def _result(mock: Mock, task: Task) -> dict[str, Any] | None:
+def _result(mock: Mock, task: Task, url: str) -> dict[str, Any] | None:
     if task.result is None:
         return None
     made: dict[str, Any] = to_builtins(task.result)
     del made["id"]
-    files = results(task) if steering.view(mock, task).ends == "success" else []
+    files = results(task, url + MEDIA) if steering.view(mock, task).ends == "success" else []
     return made | {"files": [{key: row[key] for key in ("url", "watermarked", "cover")} for row in files]}
 
 
@@ -288,6 +296,7 @@ VIEWS: Mapping[str, Callable[[Mock, Given], Response]] = {
     "listAccounts": accounts,
     "registerAccount": register,
     "getAccount": account,
+    "changeAccount": change_account,
     "getLedger": control_money.ledger,
     "getReport": control_money.report,
     "listTasks": tasks,

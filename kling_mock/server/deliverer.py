@@ -168,13 +168,20 @@ class Deliverer:
             return None
 
     def _next(self, lane: _Lane) -> Lease | None:
-        """The lane's next row whose lease lasts long enough; others come back when theirs has run out."""
+        """The lane's next row. Where its lease may not last long enough the lane's rows go back: they are due anew."""
         with self._lock:
-            while lane.rows and not self._stopping.is_set():
-                _, _, lease, until = heappop(lane.rows)
+            late = bool(lane.rows) and self._webhooks.clocks.wall() > lane.rows[0][3]
+            if lane.rows and not late and not self._stopping.is_set():
                 self._held[lane.to] -= 1
-                if self._webhooks.clocks.wall() <= until:
-                    return lease
+                return heappop(lane.rows)[2]
+        if late:
+            try:
+                self._give_back(lane)
+            except Exception:
+                log.exception(
+                    "rows of the outbox could not be given back; they are sent when their leases have run out"
+                )
+        with self._lock:
             lane.busy = False
             self._busy[lane.to] -= 1
             if not lane.rows:

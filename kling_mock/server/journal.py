@@ -64,6 +64,7 @@ def shown(row: Exchange) -> dict[str, Any]:
         "lost": row.lost,
         "fingerprint": row.fingerprint,
         "saw": [{"task": sight.task, "state": sight.state, "ended": sight.ended} for sight in row.saw],
+        "scenario": row.scenario,
     }
 
 

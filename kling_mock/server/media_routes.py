@@ -25,7 +25,7 @@ def media(mock: Mock, given: Given) -> Response:
     """GET /_mock/media/{provider}/{task}/{file}"""
     task = _task(mock, given.path["provider"], given.path["task"])
     files = {
-        row[key].rpartition("/")[2]: (key, row) for row in results(task) for key in ("url", "watermarked", "cover")
+        row[key].rpartition("/")[2]: (key, row) for row in results(task, "") for key in ("url", "watermarked", "cover")
     }
     file = steering.cut(given.path["file"])
     if task.result is None or file not in files:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from kling_mock.core import entropy as ids
 from kling_mock.core.callbacks import asked_at
 from kling_mock.core.calls import Call, Pick, images
-from kling_mock.core.deciding import decide
+from kling_mock.core.deciding import arriving, decide
 from kling_mock.core.hiding import hidden
 from kling_mock.core.judging import Facts, Judgement, judge, reads
 from kling_mock.core.model import (
@@ -40,6 +40,7 @@ from kling_mock.core.model import (
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.server.accounts import Accounts, Auth, Caller
+from kling_mock.server.addresses import MEDIA, Addresses
 from kling_mock.server.bodies import decode, encode
 from kling_mock.server.clocks import Clocks, wall_ms
 from kling_mock.server.deliverer import Deliverer
@@ -52,7 +53,6 @@ from kling_mock.server.targets import refusal
 from kling_mock.server.webhooks import Webhooks
 
 log = logging.getLogger("kling_mock")
-MEDIA = "/_mock/media"
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -101,7 +101,10 @@ class Mock:
         self.accounts = Accounts(self.providers.values(), self.store, self.clocks, self.options.seed, self.options.auth)
         self._check_options()
         self.router = Router(self.providers, self.options.mounts)
-        self.webhooks = Webhooks(self.providers, self.store, self.clocks, self.options.callback_allow)
+        self.addresses = Addresses(self.options.public_url)
+        self.webhooks = Webhooks(
+            self.providers, self.store, self.clocks, self.addresses.media, self.options.callback_allow
+        )
         self.deliverer = Deliverer(self.webhooks)
         self.clocks.changed = self.deliverer.wake
 
@@ -195,13 +198,16 @@ class Mock:
         account = call.account.id if call.account else (caller.claimed or call.provider.name)
         judgement = judge(call, facts)
         request = asked(call.request, call.document, caller.claims)
-        media = self._base(call.request) + MEDIA
+        base = self._base(call.request)
+        self.addresses.called(base)
 
         def step(found: Found) -> Decision:
-            decision = decide(judgement, found, ids.seed(self.options.seed, found.owner, found.ordinal), media)
+            decision = decide(judgement, found, ids.seed(self.options.seed, found.owner, found.ordinal), base + MEDIA)
             wrong = (*judgement.violations, *decision.violations, *self._unreachable(judgement, decision))
             violations = ranked(call.provider, wrong)
             notes = self._notes(call, decision, violations)
+            if decision.reply.delivery.lossy:
+                decision = arriving(decision, len(wire(decision.reply).body))
             reply = replace(decision.reply, headers={**decision.reply.headers, **notes})
             known = call.account is not None or caller.claimed is not None or bool(found.tasks)
             named = found.owner if known else None
@@ -212,7 +218,7 @@ class Mock:
         decision = self.store.decide(reads(judgement), call.provider.name, call.account, account, wall, step)
         if any(isinstance(effect, Post) for effect in decision.effects):
             self.deliverer.wake()
-        self._tell(call, decision.reply, decision.violations)
+        self._tell(call, decision.reply, decision.violations, decision.scenario)
         told = next((_told(e.exchange) for e in decision.effects if isinstance(e, Record)), None)
         return replace(wire(decision.reply), tells=told)
 
@@ -236,7 +242,10 @@ class Mock:
         decision = self.store.decide(
             Reads((task.id,), counters=(name,)), provider.name, None, None, self.clocks.wall(), step
         )
-        return decision.reply if decision.task else None
+        if decision.task is None:
+            return None
+        log.info("%s %s %s download (scenario %s)", method, hidden(path[:200]), provider.name, task.scenario)
+        return decision.reply
 
     def exchanges(self, account: str | None = None, provider: str | None = None) -> Iterator[dict[str, Any]]:
         """The journal as JSON documents, oldest first."""
@@ -299,13 +308,14 @@ class Mock:
             notes["X-Mock-Task"] = percent(decision.task)
         return notes
 
-    def _tell(self, call: Call, reply: Reply, violations: tuple[Violation, ...]) -> None:
+    def _tell(self, call: Call, reply: Reply, violations: tuple[Violation, ...], scenario: str | None) -> None:
         if not log.isEnabledFor(logging.INFO):
             return
         name = call.operation.id if call.operation else "-"
         path = hidden(call.request.path[:200])
-        dropped = "" if reply.delivery == NOW else " (by scenario: late, cut or never delivered)"
-        log.info("%s %s %s %s %s%s", call.request.method[:20], path, reply.status, call.provider.name, name, dropped)
+        dropped = "" if reply.delivery == NOW else ": late, cut or never delivered"
+        ruled = f" (scenario {scenario}{dropped})" if scenario else ""
+        log.info("%s %s %s %s %s%s", call.request.method[:20], path, reply.status, call.provider.name, name, ruled)
         for violation in violations:
             told = hidden(listed(violation))
             log.info("  %s %s: %s [%s]", told["severity"], told["pointer"], told["message"], told["rule"])
@@ -338,6 +348,7 @@ def _exchange(
         lost=decision.lost,
         fingerprint=judgement.fingerprint or None,
         saw=decision.saw,
+        scenario=decision.scenario,
     )
 
 

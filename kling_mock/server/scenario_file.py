@@ -1,19 +1,14 @@
 """A user's own scenario file: scenarios beside the providers', and rules that choose one by call, body and turn.
 
-    scenarios:
-      lunch: {shows: an hour in the queue, latency: {submitted: 1h}}
-    rules:
-      - {operation: createImageToVideo, body: {mode: pro}, nth: 2, scenario: charged-no-answer}
-      - {provider: kling, account: kling-default, probability: 0.1, scenario: dropped call=query}
-
-A rule without `nth`, `every` or `probability` fits every matching call. The first rule whose turn it is wins; what a
-request asks for itself (marker or Prefer) goes before all rules, an account's own scenario comes after them.
+docs/scenario-rules.md explains it, by examples that a test runs. A rule without `nth`, `every` or `probability` fits
+every matching call. The first rule whose turn it is wins; what a request asks for itself (marker or Prefer) goes before
+all rules, an account's own scenario comes after them.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +19,25 @@ from kling_mock.core.calls import Pick
 from kling_mock.core.documents import Documents, Place
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Provider
+from kling_mock.core.schemas import json_type, show
 from kling_mock.core.words import malformed
 from kling_mock.loading import bundled_words, read_yaml
 
+EXPECTED = (
+    "expected is `rules:` with a list, `scenarios:` with a mapping, or both, such as\n"
+    "  rules:\n"
+    "    - {operation: createImageToVideo, nth: 2, scenario: charged-no-answer}"
+)
+WORDS = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+"""JSON's types as people call them who write YAML."""
 ONE_OF = ("nth", "every", "probability")
 RULE = {
     "type": "object",
@@ -93,10 +104,46 @@ def _shape(root: Place) -> list[Problem]:
             "rules": {"type": "array", "items": RULE},
         },
         "additionalProperties": False,
-        "minProperties": 1,
         "$defs": words,
     }
-    return [malformed(root, error) for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(root.node)]
+    if root.node in (None, {}):
+        return [root.problem(f"the file is empty; {EXPECTED}")]
+    if not isinstance(root.node, dict):
+        near = "; put `rules:` above the list and indent it" if isinstance(root.node, list) else ""
+        return [root.problem(f"should be a mapping, is {_called(root.node)}{near}; {EXPECTED}")]
+    errors = jsonschema_rs.Draft202012Validator(schema).iter_errors(root.node)
+    return [_told(root, schema, error) for error in errors]
+
+
+def _told(root: Place, schema: Any, error: jsonschema_rs.ValidationError) -> Problem:
+    """A breach of the file's shape: what is expected where, and what is there."""
+    place, kind, problem = root, error.kind, malformed(root, error)
+    for token in error.instance_path:
+        place = place.item(token) if isinstance(token, int) else place.get(token)
+    at = schema
+    for token in error.schema_path[:-1]:
+        at = at[token]
+    match str(error.schema_path[-1]):
+        case "type":
+            types = [at["type"]] if isinstance(at["type"], str) else at["type"]
+            expected = " or ".join(WORDS[name] for name in types)
+            return place.problem(f"should be {expected}, is {_called(error.instance)}")
+        case "additionalProperties":
+            word = kind.unexpected[0]  # type: ignore[attr-defined]
+            return replace(problem, message=f"unknown word {word!r} here{closest(word, at['properties'])}")
+        case "minimum" | "maximum" as keyword:
+            least = "at least" if keyword == "minimum" else "at most"
+            return place.problem(f"should be {least} {at[keyword]}, is {show(error.instance)}")
+        case "required":
+            there = ", ".join(place.node) or "nothing"
+            return place.problem(f"needs {kind.property!r}; it has {there}")  # type: ignore[attr-defined]
+    return problem
+
+
+def _called(value: object) -> str:
+    """A value as people call it who write YAML."""
+    name = json_type(value)
+    return WORDS[name] if isinstance(value, (dict, list)) or value is None else f"{WORDS[name]} ({show(value)})"
 
 
 def _with_scenarios(rows: Place, providers: Mapping[str, Provider]) -> dict[str, Provider]:
@@ -115,7 +162,7 @@ def _with_scenarios(rows: Place, providers: Mapping[str, Provider]) -> dict[str,
             except SpecError as error:
                 refusals.append(error)
             else:
-                found[provider] = dataclasses.replace(found[provider], scenarios=scenarios)
+                found[provider] = replace(found[provider], scenarios=scenarios)
         if len(refusals) == (1 if wanted else len(providers)):
             raise refusals[0]
     return found

@@ -9,12 +9,12 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address
 from types import FrameType
 
 import uvicorn
 
 from kling_mock.server.app import create_app
-from kling_mock.server.deliverer import Deliverer
 from kling_mock.server.lane import Lane, Protocol
 from kling_mock.server.mock import Mock
 
@@ -25,21 +25,22 @@ SHUTDOWN_SECONDS = 3
 class Server(uvicorn.Server):
     """A uvicorn server that says when it answers, and whose process may end with 0 after a signal."""
 
-    def __init__(self, config: uvicorn.Config, lane: Lane, deliverer: Deliverer, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, lane: Lane, mock: Mock, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._lane, self._deliverer, self._ready = lane, deliverer, ready
+        self._lane, self._mock, self._ready = lane, mock, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
         if self.started:
-            self._deliverer.start()
+            self._mock.addresses.listening = next(map(address, sockets or ()), None)
+            self._mock.deliverer.start()
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let what runs come to its end, then end the threads of the lane and of the deliverer."""
         await super().shutdown(sockets)
-        await asyncio.to_thread(self._deliverer.stop)
+        await asyncio.to_thread(self._mock.deliverer.stop)
         self._lane.close()
 
     @contextlib.contextmanager
@@ -75,6 +76,15 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def address(listener: socket.socket) -> str:
+    """The address by which this machine reaches a listening socket."""
+    host, port = listener.getsockname()[:2]
+    everywhere = ip_address(host).is_unspecified
+    if ":" in host:
+        return f"http://[{'::1' if everywhere else host}]:{port}"
+    return f"http://{'127.0.0.1' if everywhere else host}:{port}"
+
+
 def server(mock: Mock, allowed_hosts: Iterable[str], ready: Callable[[], None]) -> Server:
     """A server for `mock`, not yet running."""
     lane = Lane(mock, create_app(mock, allowed_hosts))
@@ -92,7 +102,7 @@ def server(mock: Mock, allowed_hosts: Iterable[str], ready: Callable[[], None]) 
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         backlog=2048,
     )
-    return Server(config, lane, mock.deliverer, ready)
+    return Server(config, lane, mock, ready)
 
 
 def serve(mock: Mock, listener: socket.socket, allowed_hosts: Iterable[str], ready: Callable[[], None]) -> None:

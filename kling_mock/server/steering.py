@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kling_mock.core.clock import Line
 from kling_mock.core.courses import force
@@ -116,6 +117,20 @@ def register(
         raise Refused("value", f"slots are a whole number from 0 on, not {cut(repr(slots))}", "/slots")
     bought = None if packs is None else _packs(chosen, packs)
     return mock.accounts.register(chosen, bought, slots, scenario, variant)
+
+
+def give_scenario(mock: Mock, id_: str, reference: str | None) -> tuple[Account, str | None]:
+    """Give an account another default scenario, or none; gives the account and the scenario that it had.
+
+    It is counted anew. Once more, if another process changed the account in between.
+    """
+    while True:
+        old = account(mock, id_, why="missing")
+        if reference is not None:
+            known_scenario(mock.providers[old.provider], reference)
+        new = replace(old, scenario=reference, chosen=old.chosen + 1)
+        if mock.store.change_account(old, new):
+            return new, old.scenario
 
 
 def known_scenario(chosen: Provider, reference: str) -> None:

@@ -8,7 +8,7 @@ one had leased is due again when the lease runs out.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec.structs import replace
 
@@ -32,9 +32,15 @@ class Webhooks:
     """The outbox of one mock, and its way out."""
 
     def __init__(
-        self, providers: Mapping[str, Provider], store: Store, clocks: Clocks, allowed: Collection[str] = ()
+        self,
+        providers: Mapping[str, Provider],
+        store: Store,
+        clocks: Clocks,
+        media: Callable[[Task], str],
+        allowed: Collection[str] = (),
     ) -> None:
         self.store, self.clocks, self.allowed = store, clocks, frozenset(allowed)
+        self._media = media
         self._providers = providers
         words = [row for provider in providers.values() for op in provider.operations.values() for row in op.callbacks]
         self.longest_ms = max((row.timeout_ms for row in words), default=USUAL_TIMEOUT_MS) + MARGIN_MS
@@ -82,7 +88,7 @@ class Webhooks:
         from kling_mock.server.posting import TargetRefused, Undelivered, post
 
         row, wall = lease.webhook, self.clocks.wall()
-        body = encode(notice(provider, words, task, row))
+        body = encode(notice(provider, words, task, row, self._media(task)))
         sent = {"Content-Type": words.content_type, **self._signed(words, lease, wall, body)}
         try:
             status = post(words.method, row.url, body, sent, words.timeout_ms / 1000, self.allowed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +12,8 @@ from kling_mock.server import steering
 from kling_mock.server.mock import Mock
 from kling_mock.testing.sleeping import FollowedSleep
 
+DELIVERY_SECONDS, LOOK_SECONDS = 1.0, 0.002
+Attempts = set[tuple[str, int, int]]
 Duration = str | int | float | timedelta
 
 
@@ -19,6 +23,7 @@ class Clock:
     def __init__(self, mock: Mock) -> None:
         self._mock, self._accounts = mock, list[str]()
         self._followed: FollowedSleep | None = None
+        self._slow: Attempts = set()
 
     def join(self, account: str) -> None:
         """Let an account live in this time too; it must be new."""
@@ -61,13 +66,33 @@ class Clock:
     def follow_sleep(self, limit: Duration = "7d") -> FollowedSleep:
         """Let the sleeps of this process move the clock instead of waiting, until the test (or the block) ends.
 
-        `limit` is how much may be slept in all: a client that waits for ever is told so.
+        `limit` is how much may be slept in all: a client that waits for ever is told so. The webhooks that come due in
+        a sleep are delivered before it returns, unless their receiver takes longer than a second.
         """
         self.stop()
         written = limit.total_seconds() if isinstance(limit, timedelta) else limit
-        self._followed = FollowedSleep(lambda ms: self.advance(ms / 1000), milliseconds(written))
+        self._followed = FollowedSleep(lambda ms: self.advance(ms / 1000), milliseconds(written), self.deliver)
         self._followed.start()
         return self._followed
+
+    def deliver(self) -> None:
+        """Wait until the webhooks that are due now have been delivered or refused; for a second at most.
+
+        An attempt that took longer once is not waited for again.
+        """
+        waiting, until = threading.Event(), time.monotonic() + DELIVERY_SECONDS
+        while due := self._due() - self._slow:
+            if time.monotonic() > until:
+                self._slow |= due
+            waiting.wait(LOOK_SECONDS)
+
+    def _due(self) -> Attempts:
+        """The attempts that are due."""
+        if not self._mock.store.waiting():
+            return set()
+        now = self._mock.clocks.now(self._accounts[0])
+        rows = (row for account in self._accounts for row in self._mock.store.webhooks(account))
+        return {(row.id, row.copy, len(row.attempts)) for row in rows if row.outcome is None and row.due <= now}
 
     def stop(self) -> None:
         """Let sleeps be sleeps again."""

@@ -1,4 +1,4 @@
-"""The journal and the tasks as a test reads them."""
+"""The journal, the tasks and the webhooks as a test reads them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from kling_mock.core import model
+from kling_mock.core.notices import callback_of, notice
 from kling_mock.core.showing import results
 from kling_mock.server import steering
 from kling_mock.server.mock import Mock
@@ -66,6 +67,11 @@ class Exchange(Struct, frozen=True):
     def lost(self) -> bool:
         """Whether a task was made whose client was not told so."""
         return self.row.lost
+
+    @property
+    def scenario(self) -> str | None:
+        """The scenario, as it was asked for, that changed the answer or rules the task that was made."""
+        return self.row.scenario
 
     @property
     def violations(self) -> tuple[model.Violation, ...]:
@@ -137,7 +143,9 @@ class Task(Struct, frozen=True):
     @property
     def files(self) -> list[str]:
         """The addresses of the files that it has made."""
-        return [str(row["url"]) for row in results(self._now)] if self.ends == "success" else []
+        now = self._now
+        made = results(now, self.mock.addresses.media(now)) if self.ends == "success" else []
+        return [str(row["url"]) for row in made]
 
     def force(self, state: str, reason: str | None = None, jump: bool = False) -> None:
         """Put it into a state now, by the shortest legal way; `jump` breaks the order of states."""
@@ -150,3 +158,65 @@ class Task(Struct, frozen=True):
     @property
     def _view(self) -> model.View:
         return steering.view(self.mock, self._now)
+
+
+class Attempt(Struct, frozen=True):
+    """One try to deliver a webhook: when, by the account's clock, and the receiver's status, or what went wrong."""
+
+    at: datetime
+    status: int | None
+    error: str | None
+
+
+class Webhook(Struct, frozen=True):
+    """A webhook of the account's: what it tells, where it goes, and what has become of it."""
+
+    mock: Mock
+    row: model.Webhook
+
+    @property
+    def id(self) -> str:
+        """Its id, the same at every attempt: the signature's first header has it."""
+        return self.row.id
+
+    @property
+    def task(self) -> str:
+        """The id of the task that it tells of."""
+        return self.row.task
+
+    @property
+    def state(self) -> str:
+        """The state that it tells of, in the documents' word."""
+        return self.row.state
+
+    @property
+    def url(self) -> str:
+        """Where it goes."""
+        return self.row.url
+
+    @property
+    def due(self) -> datetime:
+        """When its next attempt is due, or was, by the account's clock."""
+        return moment(self.row.due)
+
+    @property
+    def outcome(self) -> Literal["delivered", "given up", "refused"] | None:
+        """What has become of it; None while it waits for its time or its next attempt."""
+        return self.row.outcome
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was given up or refused."""
+        return self.row.reason
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """What was tried so far, oldest first."""
+        return tuple(Attempt(moment(row.at), row.status, row.error) for row in self.row.attempts)
+
+    @property
+    def json(self) -> Any:
+        """The document that it carries; None once its task is forgotten."""
+        task, provider = self.mock.store.task(self.row.provider, self.row.task), self.mock.providers[self.row.provider]
+        words = callback_of(provider, task) if task else None
+        return notice(provider, words, task, self.row, self.mock.addresses.media(task)) if task and words else None

@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from msgspec.structs import replace
-
 from kling_mock.core import model
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.credentials import TOKEN_SECONDS, signed
-from kling_mock.server import money, steering
+from kling_mock.server import money, steering, steering_webhooks
 from kling_mock.server.journal import written
 from kling_mock.testing import verdicts
 from kling_mock.testing.clock import Clock
-from kling_mock.testing.exchanges import Exchange, Task
+from kling_mock.testing.exchanges import Exchange, Task, Webhook
 
 if TYPE_CHECKING:
     from kling_mock.testing.session import Session
@@ -118,15 +116,8 @@ class Kling:
         """Let this scenario rule what is created from now on: `"slow"`, `"slow seconds=90"` or `"slow", seconds=90`."""
         reference = " ".join([name, *(f"{key}={value}" for key, value in parameters.items())])
         self._documents.scenarios.find(reference)
-        before = self._standing(reference)
-        return self._until(lambda: self._standing(before))
-
-    def _standing(self, reference: str | None) -> str | None:
-        """Set the account's default scenario; gives the one before."""
-        while True:
-            old = steering.account(self._mock, self._account.id)
-            if self._mock.store.change_account(old, replace(old, scenario=reference, chosen=old.chosen + 1)):
-                return old.scenario
+        _, before = steering.give_scenario(self._mock, self._account.id, reference)
+        return self._until(lambda: steering.give_scenario(self._mock, self._account.id, before))
 
     def allow_violations(self, *rules: str) -> Until:
         """Let wrong requests pass in spite of --kling-strict: those of these rules ("mock/token.*"), or all."""
@@ -151,6 +142,25 @@ class Kling:
     def tasks(self) -> list[Task]:
         """The account's tasks, oldest first."""
         return [Task(self._mock, row) for row in self._tasks()]
+
+    def webhooks(self, task: str | None = None) -> list[Webhook]:
+        """The account's webhooks, those to come included, in the order in which they are due; of one task, or all.
+
+        What is due now is delivered before, if its receiver takes it within a second.
+        """
+        self.clock.deliver()
+        rows = steering_webhooks.delivery_log(self._mock, self._account.id, task)
+        return [Webhook(self._mock, row) for row in rows]
+
+    def webhook_secret(self, rotate: bool = False) -> str:
+        """The secret that signs the account's webhooks. Asked for the first time it is made: until then none is signed.
+
+        `rotate` makes another; the one before signs too for a while, as the provider has it.
+        """
+        found = steering_webhooks.secrets(self._mock, self._account.id)
+        if rotate or not found:
+            found = steering_webhooks.rotate(self._mock, self._account.id)
+        return found[0].value
 
     def _tasks(self) -> list[model.Task]:
         return list(self._mock.store.tasks(self._account.id))

@@ -5,7 +5,7 @@ clock, and those that begin together end together. `time.monotonic`, `time.perf_
 forms run ahead by as much, so that a client's deadlines come too. So do the names under which a client's modules have
 imported them (`from time import sleep`). Left alone are the mock's own threads, the standard library, and the libraries
 that measure sockets and event loops: their time is the wall's. So is that of `datetime.now()`, a method of a type that
-cannot be changed: a deadline that is measured by it does not come.
+cannot be changed: a deadline that is measured by it does not come (`kling.clock.now` is what it should read in a test).
 """
 
 from __future__ import annotations
@@ -52,11 +52,14 @@ class SleptTooLong(Exception):
 class FollowedSleep:
     """Sleeps that call `advance(ms)` instead of waiting; as a context manager, or until `stop()`.
 
-    `limit_ms` is how much may be slept in all; then every sleep raises `SleptTooLong`.
+    `limit_ms` is how much may be slept in all; then every sleep raises `SleptTooLong`. `arrived` is called before a
+    sleep returns: what has come due in it happens first.
     """
 
-    def __init__(self, advance: Callable[[int], object], limit_ms: int) -> None:
-        self._advance, self._limit = advance, limit_ms
+    def __init__(
+        self, advance: Callable[[int], object], limit_ms: int, arrived: Callable[[], object] = lambda: None
+    ) -> None:
+        self._advance, self._limit, self._arrived = advance, limit_ms, arrived
         self._lock = threading.RLock()
         self._pairs: list[tuple[Any, Any]] = []
         self._wait: Any = None
@@ -102,6 +105,8 @@ class FollowedSleep:
             # Nobody wakes before the clock has really been moved.
             if missing > 0:
                 self._advance(missing)
+        # Not under the lock: who takes what arrives may sleep too.
+        self._arrived()
 
     def _wakes(self, seconds: float) -> int:
         """How much will have been slept when a sleep that begins now ends."""

@@ -26,7 +26,7 @@ from kling_mock.core.signing import key, signature
 from kling_mock.credentials import credential
 from kling_mock.loading import read_yaml
 from kling_mock.server import steering, steering_webhooks
-from kling_mock.server.mock import MEDIA
+from kling_mock.server.addresses import MEDIA
 from kling_mock.server.serving import Running
 
 PATIENCE_SECONDS = 1.5

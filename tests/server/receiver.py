@@ -14,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+HELD = 30.0
+"""Seconds: longer than any sender waits for an answer."""
+
 
 @dataclass(frozen=True)
 class Got:
@@ -139,13 +142,16 @@ def until(holds: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def main(port: str, file: str) -> None:
-    """A receiver as a process of its own: it writes each body to a file, and only then answers."""
+def main(port: str, file: str, most: str = "1000000") -> None:
+    """A receiver as a process of its own: it writes each body to a file, and only then answers.
+
+    What comes after `most` of them is answered so late that there is time to kill it.
+    """
     with Receiver(port=int(port)) as receiver, Path(file).open("ab", buffering=0) as log:
 
         def answer(got: Got) -> Says:
             log.write(got.body + b"\n")
-            return Says()
+            return Says(after=HELD if got.ordinal >= int(most) else 0)
 
         receiver.answer = answer
         threading.Event().wait()

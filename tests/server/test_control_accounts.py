@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from kling_mock.core.provider import Provider
 from kling_mock.server.mock import Mock
+from tests.conftest import Client
 from tests.server.control_client import Control
 
 
@@ -100,3 +102,70 @@ def test_an_unknown_account_is_not_found(control: Control) -> None:
     """404 with the account that was probably meant."""
     problem = control.refused(404, "GET", "/_mock/accounts/kling-defaul")
     assert problem["detail"] == "there is no account 'kling-defaul'; did you mean 'kling-default'?"
+
+
+# Another default scenario
+
+
+def change(control: Control, id_: str, scenario: str | None) -> Any:
+    """Give an account this scenario; its new form."""
+    reply = control.send("PATCH", f"/_mock/accounts/{id_}", json.dumps({"scenario": scenario}).encode())
+    assert reply.status_code == 200, reply.text
+    return reply.json
+
+
+def test_an_account_is_given_another_scenario(control: Control) -> None:
+    """It rules what is created from then on, and null ends it; what was made keeps its own."""
+    made = control.post("/_mock/accounts", {"provider": "kling", "scenario": "fail"}, 201)
+    key = made["credentials"]["api_key"]
+    first = control.create(key=key)
+    assert change(control, made["id"], "slow seconds=90") == {
+        **control.get(f"/_mock/accounts/{made['id']}"),
+        "scenario": "slow seconds=90",
+    }
+    second = control.create(key=key)
+    assert change(control, made["id"], None)["scenario"] is None
+    third = control.create(key=key)
+    found = [control.get(f"/_mock/tasks/{id_}")["scenario"] for id_ in (first, second, third)]
+    assert found == ["fail", "slow seconds=90", None]
+    assert control.get("/_mock/accounts/kling-default")["scenario"] is None
+
+
+def test_a_scenario_given_anew_is_counted_anew(control: Control) -> None:
+    """The first create is refused again, though it is the same payload."""
+    made = control.post("/_mock/accounts", {"provider": "kling", "scenario": "overloaded"}, 201)
+    kling = Client(control.mock, control.mock.providers["kling"], control.mock.accounts.get(made["id"]))
+
+    def create() -> int:
+        return kling.send("POST", "/v1/videos/text2video", {"prompt": "a cat"}).status
+
+    assert [create(), create()] == [429, 200]
+    change(control, made["id"], "overloaded")
+    assert [create(), create()] == [429, 200]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ("charged-no-anser", "kling has no scenario 'charged-no-anser'; did you mean 'charged-no-answer'?"),
+        ("slow second=9", "the scenario 'slow' has no parameter 'second'; did you mean 'seconds'?"),
+        (5, "should be of type string, null; is integer"),
+    ],
+)
+def test_an_unknown_scenario_changes_nothing(control: Control, scenario: Any, said: str) -> None:
+    """It is told with the closest match, at its pointer."""
+    problem = control.refused(422, "PATCH", "/_mock/accounts/kling-default", {"scenario": scenario})
+    [error] = problem["errors"]
+    assert error["pointer"] == "/scenario"
+    assert error["message"].startswith(said)
+    assert control.get("/_mock/accounts/kling-default")["scenario"] is None
+
+
+def test_what_cannot_be_changed_is_told(control: Control) -> None:
+    """An account that is not there, a key that is not known, and no key at all."""
+    detail = control.refused(404, "PATCH", "/_mock/accounts/kling-defalt", {"scenario": None})["detail"]
+    assert detail == "there is no account 'kling-defalt'; did you mean 'kling-default'?"
+    [error] = control.refused(422, "PATCH", "/_mock/accounts/kling-default", {"scenario": None, "slot": 1})["errors"]
+    assert error["pointer"] == "/slot"
+    [error] = control.refused(422, "PATCH", "/_mock/accounts/kling-default", {})["errors"]
+    assert (error["pointer"], error["message"]) == ("/scenario", "is required")

@@ -116,6 +116,7 @@ def test_an_entry_of_a_create(kling: Client) -> None:
             "lost": False,
             "fingerprint": "3d2c0c0b9ca89541aa2043b3f6c3ce76",
             "saw": [{"task": answer.json["data"]["task_id"], "state": "submitted", "ended": False}],
+            "scenario": None,
         }
     ]
 

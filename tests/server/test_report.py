@@ -70,6 +70,19 @@ def test_a_lost_answer_that_is_sent_again_is_paid_twice(kling: Client) -> None:
     assert [row["outcome"] for row in report(kling)["duplicate_spend"]] == ["paid twice"]
 
 
+@pytest.mark.parametrize("bytes_", ["whole", "one less"])
+def test_an_answer_that_is_cut_behind_its_end_is_not_lost(kling: Client, bytes_: str) -> None:
+    """It arrives whole, and so it is delivered; one byte less is lost."""
+    whole = create(kling, prompt="first")
+    size = len(whole.body) if bytes_ == "whole" else len(whole.body) - 1
+    cut = create(kling, f"truncated call=create bytes={size}", prompt="other")
+    row = list(kling.mock.exchanges(kling.account.id if kling.account else None))[-1]
+    assert row["lost"] is (bytes_ != "whole")
+    assert (cut.delivery.cut_at, "delivery" in row["reply"]) == ((None, False) if bytes_ == "whole" else (size, True))
+    assert [sight["task"] for sight in row["saw"]] == ([task_of(cut)] if bytes_ == "whole" else [])
+    assert row["scenario"] == f"truncated call=create bytes={size}"
+
+
 @pytest.mark.parametrize(
     "scenario", ["charged-no-answer", "charged-hanging", "charged-bad-gateway", "charged-server-timeout"]
 )

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from kling_mock.core.expressions import point
+from kling_mock.core.model import NOW
 from kling_mock.core.provider import Provider
 from kling_mock.core.scenarios import Answer as Rewrite
+from kling_mock.loading import load_providers
 from tests.conftest import PROVIDERS, Answer, Client
 from tests.exchanges import every_provider, make, poll, prompted, task_of
 from tests.server.control_client import Control
@@ -289,3 +291,67 @@ def test_a_variant_nobody_has_is_refused_at_the_start(
         make_mock(providers["302ai"], variants={"302ai": "oficial"})
     with pytest.raises(ValueError, match="there is no latency profile 'quick'; known are fast, instant, realistic"):
         make_mock(providers["302ai"], latency="quick")
+
+
+# Once, n times, or for a while.
+
+LIMITED = [
+    (provider, name)
+    for provider in load_providers().values()
+    for name, scenario in provider.scenarios.items()
+    if any(answer.error or answer.raw or answer.delivery != NOW for answer in scenario.answers)
+    and not name.startswith("webhook-")
+]
+
+
+@pytest.mark.parametrize(("provider", "name"), LIMITED, ids=lambda value: getattr(value, "name", value))
+def test_what_goes_wrong_goes_wrong_n_times_or_for_a_while(provider: Provider, name: str) -> None:
+    """Each scenario that answers with an error, a page or a loss takes `lasts`, which goes for each time in it."""
+    if "times" in provider.scenarios[name].parameters:
+        [answer] = provider.scenarios.find(f"{name} times=3 lasts=5m").answers
+        assert (answer.times, answer.lasts_ms) == (3, 300_000)
+    [answer] = provider.scenarios.find(f"{name} lasts=5m").answers
+    assert (answer.times, answer.lasts_ms) == (None, 300_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "reference", "status"),
+    [
+        ("kling", "server-error lasts=30s", 500),
+        ("kling", "in-arrears lasts=30s", 429),
+        ("302ai", "overloaded lasts=30s", 503),
+        ("pixazo", "gateway-failed lasts=30s", 500),
+        ("rixapi", "overloaded lasts=30s", 429),
+    ],
+)
+def test_a_while_is_the_accounts(name: str, reference: str, status: int, client: MakeClient) -> None:
+    """Every create in it is refused; when half a minute of the account's clock has passed since the first, none is."""
+    caller = client(name).other()
+    prefer = f'scenario="{reference}"'
+    assert [make(caller, prefer=prefer).status for _ in range(3)] == [status] * 3
+    caller.advance("29999ms")
+    assert make(caller, prefer=prefer).status == status
+    caller.advance("1ms")
+    assert make(caller, prefer=prefer).status < 300
+
+
+def test_times_may_be_without_a_limit(client: MakeClient) -> None:
+    """`any` is for ever, also where once is usual; another word is no number."""
+    kling = client("kling").other()
+    assert [make(kling, prefer='scenario="server-error times=any"').status for _ in range(5)] == [500] * 5
+    told = make(kling, prefer='scenario="server-error times=some"').violations[-1]["message"]
+    assert told.startswith("the parameter times is a number such as 1, or 'any', not 'some'")
+
+
+@pytest.mark.parametrize("call", ["create", "query", "list"])
+def test_an_error_meets_each_sort_of_call(call: str, client: MakeClient) -> None:
+    """The vendor's 503, twice, on the calls that it was asked for; the others are left alone."""
+    kling = client("kling")
+    asked = f"server-unavailable call={call} times=2"
+    mine = Client(kling.mock, kling.provider, kling.mock.accounts.register(kling.provider, None, None, asked))
+    found = {}
+    found["create"] = [make(mine).status for _ in range(3)]
+    id_ = next(iter(mine.mock.store.tasks(mine.account.id if mine.account else None))).id
+    found["query"] = [mine.send("GET", f"{VIDEOS}/{id_}").status for _ in range(3)]
+    found["list"] = [mine.send("GET", VIDEOS).status for _ in range(3)]
+    assert found == {role: [503, 503, 200] if role == call else [200] * 3 for role in found}

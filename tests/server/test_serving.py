@@ -17,6 +17,7 @@ from kling_mock.core.model import Delivery, Task
 from kling_mock.core.provider import Provider
 from kling_mock.core.showing import results
 from kling_mock.server import serving
+from kling_mock.server.addresses import MEDIA
 from kling_mock.server.media import clip
 from kling_mock.server.mock import Mock
 from kling_mock.server.serving import Running, listen
@@ -82,7 +83,7 @@ def made(remote: Remote, of: str) -> tuple[str, Task]:
 
 def file_of(running: Running, task: Task) -> str:
     """The address of a task's first file, on this server."""
-    return running.url + urlsplit(str(results(task)[0]["url"])).path
+    return running.url + urlsplit(str(results(task, MEDIA)[0]["url"])).path
 
 
 # One life, for each provider
@@ -215,25 +216,27 @@ def test_there_is_no_file_before_the_end(running: Running, remote: Callable[...,
 
 
 def result_address(caller: Remote) -> str:
-    """The first file's address, as a query shows it that goes to another Host than the create."""
+    """The first file's address, as a query shows it."""
     name = next(name for name in FINISHED if provider_of(name) == caller.provider)
     found: list[str] = MADE.findall(in_state(caller, name, load(name)["state"]).body.decode())
     return found[0]
 
 
 @pytest.mark.parametrize("host", ["kling-mock:9999", "10.0.2.2:8787", "mock.test"])
-def test_a_result_address_has_the_host_that_the_create_used(host: str, remote: Callable[..., Remote]) -> None:
+def test_a_result_address_has_the_host_that_was_called(host: str, remote: Callable[..., Remote]) -> None:
     """A client in a container knows the server by another name: its results are there."""
     assert result_address(remote("kling", headers={"host": host})).startswith(f"http://{host}/_mock/media/")
 
 
-def test_the_query_does_not_change_the_address(running: Running, remote: Callable[..., Remote]) -> None:
-    """The Host of the create counts, not that of the poll."""
+def test_a_reply_names_the_address_that_its_request_came_by(running: Running, remote: Callable[..., Remote]) -> None:
+    """Who polls by another name than who created can fetch the file by that name."""
     caller = remote("kling")
     _, task = made(caller, "video")
     caller.advance("10s")
     polled = remote("kling", headers={"host": "elsewhere.test"}).send("GET", f"{PATH}/{task.id}")
-    assert {address.partition("/_mock/")[0] for address in MADE.findall(polled.body.decode())} == {running.url}
+    assert {address.partition("/_mock/")[0] for address in MADE.findall(polled.body.decode())} == {
+        "http://elsewhere.test"
+    }
 
 
 @pytest.mark.parametrize("url", ["https://mock.example/base", "https://mock.example/base/"])

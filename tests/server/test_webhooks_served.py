@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -203,6 +204,18 @@ def test_all_come_to_a_receiver_that_has_more_than_are_held(
     assert set(map(tuple, seen.values())) == {("submitted", "processing", "succeed")}
     until(settled(served))
     assert len(receiver.got) == 300
+
+
+def test_rows_that_waited_too_long_for_their_turn_are_taken_on_anew(served: Remote, receiver: Receiver) -> None:
+    """A receiver may be too slow for all that is held: no lease has to run out for it, and none comes twice."""
+    served.mock.webhooks.longest_ms = 300
+    receiver.says = Says(after=0.1)
+    served.mock.deliverer.stop()
+    tasks = [task_of(ask(served, receiver.url, "createTextToVideo")) for _ in range(60)]
+    served.mock.deliverer.start()
+    receiver.wait(len(tasks), 20)
+    until(settled(served))
+    assert Counter(got.json["task_id"] for got in receiver.got) == Counter(tasks)
 
 
 def test_webhooks_of_a_task_come_one_after_the_other(served: Remote, receiver: Receiver) -> None:

@@ -198,6 +198,14 @@ def test_polling_that_has_not_stopped(holds: Check, fails: Callable[..., None]) 
     holds(f"{looked}kling.clock.advance('5m')\nkling.assert_polling()")
 
 
+def test_a_task_that_never_ends(fails: Callable[..., None]) -> None:
+    """No number of seconds stands for never."""
+    fails(
+        'client.create(prompt="[mock:stuck]")\nkling.clock.advance("2s")\nkling.assert_settled()',
+        "* is 'processing' and never changes again: its money is reserved",
+    )
+
+
 def test_polling_habits(fails: Callable[..., None]) -> None:
     """Intervals that grow, a deadline, and Retry-After."""
     fails(

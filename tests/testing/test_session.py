@@ -302,6 +302,7 @@ def test_a_lost_answer_is_seen(kling: Kling) -> None:
     """The journal says that the client was not told of its task: by a scenario, or since it did not wait."""
     with kling.scenario("charged-no-answer"), pytest.raises(requests.ConnectionError):
         create(kling)
+    assert kling.requests()[0].scenario == "charged-no-answer"
     with kling.scenario("slow-answer call=create"), pytest.raises(requests.ReadTimeout):
         requests.post(kling.base_url + CREATE, json={"prompt": "a"}, headers=bearer(kling), timeout=0.2)
     deadline = time.monotonic() + 30
