@@ -253,7 +253,9 @@ def measured(call: Call) -> dict[str, Mapping[str, Any]]:
     rows = list(images(call.operation, call.document))
     if not rows:
         return {}
-    return {at: _measure(call.uploads[at].content if at in call.uploads else value) for _, at, value in rows}
+    from kling_mock.server.facts import measure  # it brings Pillow, which most judgements can do without
+
+    return {at: measure(call.uploads[at].content if at in call.uploads else value) for _, at, value in rows}
 
 
 def _measure(given: str | bytes) -> Mapping[str, Any]:

@@ -7,9 +7,9 @@ features, and judged. Only what is really accepted or refused, for this reason a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from kling_mock.core.capabilities import Capabilities, Feature
 from kling_mock.core.documents import Place, tokens
@@ -103,16 +103,17 @@ class Examples:
                 return body
         return None
 
-    def of_keyword(self, id_: str, schema: Place, top: Place) -> Example | None:
+    def of_keyword(self, id_: str, schemas: Sequence[Place], tops: Sequence[Place]) -> Example | None:
         """A payload with a value that a keyword takes, and one with a value that breaks it and, if possible, no more.
 
-        `schema` is that of the value, `top` that of the member of the body in which the value is.
+        `schemas` are those of the value, `tops` those of the member of the body in which the value is.
         """
         name, *path, keyword = id_.split("/")
         operation = self.provider.operations[name]
-        limits = list(dict.fromkeys(self._anywhere(keyword)))
+        own = (limit for schema in schemas for limit in _limits(schema, keyword) if _counts(limit))
+        limits = list(dict.fromkeys((*own, *self._anywhere(keyword))))
         best: tuple[int, Example] | None = None
-        for body in self._placed(operation, path[:-1] if keyword == "unknown" else path, schema, top):
+        for body in self._placed(operation, path[:-1] if keyword == "unknown" else path, schemas, tops):
             value = point(body, _first(path))
             for broken in _broken(value, keyword, limits):
                 wrong = _set(body, path, broken)
@@ -123,9 +124,12 @@ class Examples:
                 break
         return best[1] if best else None
 
-    def _placed(self, operation: Operation, path: list[str], schema: Place, top: Place) -> Iterator[dict[str, Any]]:
-        """Payloads without anything wrong that have a value at a path: what is shown there or what fits the schema."""
-        at, samples, around = _first(path), list(samples_of(schema)), list(samples_of(top))
+    def _placed(
+        self, operation: Operation, path: list[str], schemas: Sequence[Place], tops: Sequence[Place]
+    ) -> Iterator[dict[str, Any]]:
+        """Payloads without anything wrong that have a value at a path: what is shown there or what fits a schema."""
+        at = _first(path)
+        samples, around = ([value for place in places for value in samples_of(place)] for places in (schemas, tops))
         for shown in (*self._shown, {}):
             bodies = [shown] if point(shown, at) is not ABSENT else []
             bodies += [_set(shown, path, sample) for sample in samples]
@@ -147,7 +151,7 @@ class Examples:
         while waiting:
             node = waiting.pop()
             limit = node.get(keyword) if isinstance(node, dict) else None
-            if isinstance(limit, int | float) and not isinstance(limit, bool):
+            if _counts(limit):
                 yield limit
             waiting += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
 
@@ -232,6 +236,10 @@ def _parts(schema: Place) -> Iterator[Mapping[str, Any]]:
             yield documented
         for part in (*schema.get("allOf").each(), schema.get("then")):
             yield from _parts(part)
+
+
+def _counts(limit: Any) -> TypeGuard[int | float]:
+    return isinstance(limit, int | float) and not isinstance(limit, bool)
 
 
 def _limits(schema: Place, keyword: str) -> Iterator[Any]:

@@ -203,11 +203,11 @@ def _keyword(subject: Subject, name: str) -> Facts:
         yield "severity", "warning"
         yield from _shown(example_of(subject, name))
         return
-    place = member_of(subject, operation, path[:-1])
-    if place is None:
+    places = members_of(subject, operation, path[:-1])
+    if not places:
         return
     yield "in", f"{operation} /{'/'.join(path[:-1])}"
-    parts = list(_parts(place))
+    parts = [part for place in places for part in _parts(place)]
     if description := next((part["description"] for part in parts if "description" in part), None):
         yield "says", str(description)
     yield from sorted(dict.fromkeys(fact for part in parts for fact in _limits(part, path[-1])))
@@ -218,22 +218,23 @@ def _keyword(subject: Subject, name: str) -> Facts:
 def example_of(subject: Subject, name: str) -> Example | None:
     """The examples of a keyword, if some are found."""
     operation, *path, keyword = name.split("/")
-    schema = member_of(subject, operation, path[:-1] if keyword == "unknown" else path)
-    top = member_of(subject, operation, path[:1]) or schema
-    if schema is None or top is None:
+    schemas = members_of(subject, operation, path[:-1] if keyword == "unknown" else path)
+    tops = members_of(subject, operation, path[:1]) or schemas
+    if not schemas or not tops:
         return None
-    return Examples(subject.provider, subject.root).of_keyword(name, schema, top)
+    return Examples(subject.provider, subject.root).of_keyword(name, schemas, tops)
 
 
-def member_of(subject: Subject, operation: str, path: Iterable[str]) -> Place | None:
-    """The schema of a member of an operation's body."""
+def members_of(subject: Subject, operation: str, path: Iterable[str]) -> list[Place]:
+    """The schemas of a member of an operation's body: what is always asked of it before what depends on others."""
     found = subject.provider.operations[operation]
     asked = subject.root.get("paths").get(found.path).get(found.method.lower()).get("requestBody")
     media_type = next(iter(found.bodies), "")
     places = [asked.get("content").get(media_type).get("schema")]
+    rules = subject.root.get("x-mock-rules")
     for name in path:
-        places = [below for place in places for below in _below(place, name)]
-    return places[0] if places and isinstance(places[0].node, Mapping) else None
+        places = [below for place in places for below in _below(place, name, rules)]
+    return [place for place in places if isinstance(place.node, Mapping)]
 
 
 def _limits(node: Mapping[str, Any], keyword: str) -> Facts:
@@ -253,10 +254,12 @@ def _parts(place: Place) -> Iterator[Mapping[str, Any]]:
             yield from _parts(part)
 
 
-def _below(place: Place, name: str) -> Iterable[Place]:
-    """The schemas of one member or of the items, in the schema and in the parts that it is made of."""
+def _below(place: Place, name: str, rules: Place) -> Iterable[Place]:
+    """The schemas of one member or of the items, in the schema, in its parts and under conditions, but not in rules."""
+    if not isinstance(place.node, Mapping) or (place.file == rules.file and place.at.startswith(f"{rules.at}/")):
+        return
     found = place.get("items") if name == "*" else place.get("properties").get(name)
     if isinstance(found.node, Mapping):
         yield found
-    for part in place.get("allOf").each():
-        yield from _below(part, name)
+    for part in (*place.get("allOf").each(), place.get("then"), place.get("else")):
+        yield from _below(part, name, rules)

@@ -74,6 +74,29 @@ def test_a_keywords_examples_are_valid_and_invalid(id_: str) -> None:
     assert lines(about, id_) == told(example)
 
 
+LIMITS = {
+    "cfg_scale/maximum": ["maximum: 1"],
+    "shot_type/enum": ['enum: ["customize", "intelligence", "", null, []]'],
+    "multi_prompt/maxItems": ["maxItems: 6"],
+    "multi_prompt/*/prompt/maxLength": ["maxLength: 512"],
+    "prompt/minLength": [],  # only rules ask for it
+}
+
+
+@pytest.mark.parametrize("id_", LIMITS)
+def test_a_limit_that_holds_under_a_condition_is_told(id_: str) -> None:
+    """What is asked of a value only where it is heeded is shown too; what rules ask is said by the rules."""
+    told = [line for line in explained(subject("kling"), f"{I2V}/{id_}") if line.startswith("  accepted ")]
+    assert told == [f"  {'accepted':16}  {limit}" for limit in LIMITS[id_]]
+
+
+def test_a_broken_limit_is_broken_by_as_little_as_can_be() -> None:
+    """A field's own limit goes before those of others."""
+    example = example_of(subject("kling"), f"{I2V}/cfg_scale/maximum")
+    assert example is not None
+    assert (example.valid["cfg_scale"], example.invalid["cfg_scale"]) == (1, 2)
+
+
 def test_a_payload_is_shown_in_short() -> None:
     """A text or list that is long by intention does not fill the terminal; everything else is JSON as it is sent."""
     assert json.loads(shown({"a": [1, {"b": "x" * 100}]})) == {"a": [1, {"b": "x" * 100}]}

@@ -115,19 +115,10 @@ WAYS = {
     "judge()": (public, (80, 160, 320)),
     "judge() of a text": (text, (80, 160)),
 }
-# Still worse than linear, and why.
-WORSE = {
-    "points that are wrong": "core/schemas.py: Schema.violations looks for each warning through all that is refused",
-}
 
 
-def rows() -> list[Any]:
-    """Each body judged in each way."""
-    marks = {name: [pytest.mark.xfail(reason=why, strict=False)] for name, why in WORSE.items()}
-    return [pytest.param(body, way, marks=marks.get(body, ())) for body in BODIES for way in WAYS]
-
-
-@pytest.mark.parametrize(("family", "way"), rows())
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("family", BODIES)
 def test_twice_the_body_costs_at_most_twice(family: str, way: str) -> None:
     """From one size to twice that size, three times over, the count at most doubles."""
     make, sizes = WAYS[way]

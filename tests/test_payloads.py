@@ -18,6 +18,7 @@ from kling_mock.loading import bundled
 from kling_mock.payloads import blocking
 from tests.conftest import PROVIDERS, Answer, Client
 from tests.exchanges import EXCHANGES, operation_of, path_of, provider_of
+from tests.referee import referee
 
 MEDIA = bundled("fixtures") / "media"
 judge = Judge(PROVIDERS)
@@ -93,7 +94,7 @@ def test_json_has_the_promised_keys_and_no_others() -> None:
 
 def test_require_lists_every_violation() -> None:
     """The text names provider, operation, and each thing that costs something; warnings are not among them."""
-    body = {**START_END, "mode": "prro", "cfg_scale": 7, "hat": 1}
+    body = {**START_END, "model_name": "kling-v1-6", "mode": "prro", "cfg_scale": 7, "hat": 1}
     with pytest.raises(InvalidPayload) as caught:
         judge.require(body, "kling", "createImageToVideo")
     first, *lines = str(caught.value).splitlines()
@@ -359,6 +360,73 @@ def test_an_object_with_a_known_key_is_guessed_as_something(body: dict[str, Any]
         return
     provider, operation = judge.target(body, None, None, {})
     assert provider.operations[operation.id].role == "create"
+
+
+SHOT = {"prompt": "a", "duration": "5"}
+CUSTOM = {"model_name": "kling-v3", "multi_shot": True, "shot_type": "customize", "multi_prompt": [SHOT]}
+PATH = [{"mask": FRAME, "trajectories": [{"x": 1, "y": 1}] * 78}]
+IGNORED: Mapping[str, tuple[dict[str, Any], str, str]] = {
+    "shots without multi_shot": ({"multi_prompt": [{}]}, "shots-without-multi-shot", "/multi_prompt"),
+    "shots that are none": ({"multi_prompt": ["a", 1, None]}, "shots-without-multi-shot", "/multi_prompt"),
+    "seven shots with multi_shot false": (
+        {"multi_shot": False, "multi_prompt": [SHOT] * 7},
+        "shots-without-multi-shot",
+        "/multi_prompt",
+    ),
+    "a shot type without multi_shot": ({"shot_type": "storyboard"}, "shot-type-without-multi-shot", "/shot_type"),
+    "a long prompt beside shots": ({**CUSTOM, "prompt": "x" * 2501}, "customize-ignores-the-prompt", "/prompt"),
+    "a voice in a prompt beside shots": (
+        {**CUSTOM, "prompt": "<<<voice_3>>>"},
+        "customize-ignores-the-prompt",
+        "/prompt",
+    ),
+    "a share beyond 1 with v2.x": ({"model_name": "kling-v2-6", "cfg_scale": 7}, "cfg-scale-is-ignored", "/cfg_scale"),
+}
+
+
+VIDEOS = ("createImageToVideo", "createTextToVideo")
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+@pytest.mark.parametrize("case", IGNORED)
+def test_what_the_page_calls_ignored_is_not_refused(case: str, name: str, client: MakeClient) -> None:
+    """A warning and no more; the mock and openapi-core take it too: nothing is known of a refusal."""
+    change, rule, pointer = IGNORED[case]
+    body = framed(name, change)
+    verdict = judge(body, "kling", name)
+    assert [(row.rule, row.pointer, row.severity) for row in verdict.violations] == [(rule, pointer, "warning")]
+    assert post(client("kling"), PROVIDERS["kling"].operations[name], body).status == 200
+    assert referee("kling").request(name, body) == []
+
+
+def framed(name: str, change: dict[str, Any]) -> dict[str, Any]:
+    """A job of an operation with something changed; one from a picture has its first frame."""
+    return {"prompt": "waves", **({"image": FRAME} if name == "createImageToVideo" else {}), **change}
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_a_prompt_is_not_missed_where_it_is_ignored(name: str) -> None:
+    """Beside shots of one's own an empty prompt is not even a warning."""
+    assert judge(framed(name, {**CUSTOM, "prompt": ""}), "kling", name).violations == ()
+
+
+HEEDED: Mapping[str, tuple[dict[str, Any], str]] = {
+    "seven shots": ({**CUSTOM, "multi_prompt": [SHOT] * 7}, "multi_prompt/maxItems"),
+    "an empty shot": ({**CUSTOM, "multi_shot": "true", "multi_prompt": [{}]}, "multi_prompt/*/prompt/required"),
+    "a shot type": ({**CUSTOM, "shot_type": "storyboard"}, "shot_type/enum"),
+    "a long prompt": ({"prompt": "x" * 2501}, "prompt/maxLength"),
+    "a share beyond 1": ({"model_name": "kling-v1-6", "cfg_scale": "7"}, "cfg_scale/maximum"),
+    "a long path": ({"dynamic_masks": PATH}, "dynamic_masks/*/trajectories/maxItems"),
+}
+
+
+@pytest.mark.parametrize("case", HEEDED)
+def test_where_it_counts_it_has_its_limits(case: str) -> None:
+    """The same values, where they are not ignored: refused, by openapi-core too."""
+    change, rule = HEEDED[case]
+    body = framed("createImageToVideo", change)
+    assert f"createImageToVideo/{rule}" in [row.rule for row in blocking(judge(body, "kling", "createImageToVideo"))]
+    assert referee("kling").request("createImageToVideo", body) != []
 
 
 def nested(levels: int) -> Any:

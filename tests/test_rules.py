@@ -43,7 +43,7 @@ def native() -> list[tuple[str, str]]:
     """Each rule that stands in a request schema, with the operations of those schemas."""
     schemas = DOCUMENTS["kling/schemas.yaml"]
     rows = ((OPERATIONS[name], part["$ref"]) for name in OPERATIONS for part in schemas[name]["allOf"])
-    return [(reference.split("/")[1], operation) for operation, reference in rows]
+    return [(at.split("/")[1], operation) for operation, at in rows if at.startswith("rules.yaml#")]
 
 
 NATIVE = native()

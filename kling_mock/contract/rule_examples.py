@@ -21,7 +21,7 @@ from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
 from kling_mock.core.provider import Operation
 from kling_mock.report_examples import Examples
-from kling_mock.report_explain import Subject, member_of
+from kling_mock.report_explain import Subject, members_of
 
 Which = Literal["valid", "invalid"]
 
@@ -133,8 +133,9 @@ class RuleExamples:
         """What an item of the list on a path needs beside its picture."""
         if "*" not in path:
             return {}
-        place = member_of(Subject(self.provider, self.agreement.documents), operation.id, path[: path.index("*") + 1])
-        return next(objects(place), {}) if place is not None else {}
+        subject = Subject(self.provider, self.agreement.documents)
+        places = members_of(subject, operation.id, path[: path.index("*") + 1])
+        return next((item for place in places for item in objects(place)), {})
 
     def _fixtures(self, operation: Operation) -> Iterator[Mapping[str, Any]]:
         for _, row in example_messages(self.agreement):

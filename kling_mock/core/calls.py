@@ -67,7 +67,9 @@ class Call(Struct, frozen=True):
 
 def preferences(headers: Mapping[str, str]) -> dict[str, str]:
     """The `name=value` preferences of a Prefer header (RFC 7240)."""
-    parts = (PREFERENCE.fullmatch(part) for part in re.split("[,;]", headers.get("prefer", "")))
+    if "prefer" not in headers:
+        return {}
+    parts = (PREFERENCE.fullmatch(part) for part in re.split("[,;]", headers["prefer"]))
     return {match[1]: (match[2] or match[3]).strip() for match in parts if match}
 
 

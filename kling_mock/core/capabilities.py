@@ -91,20 +91,26 @@ class Capabilities(Struct, frozen=True):
             return []
         rows = (feature for feature in self.features.values() if kind in feature.kinds)
         asked = {feature.name: feature for feature in rows if feature.asked.holds(document)}
-        at = {feature.name: feature.given(document)[0] for feature in asked.values()}
-        found = (self._violation(feature, at, model, mode, job) for feature in asked.values())
+        found = (self._violation(feature, asked, model, mode, job, document) for feature in asked.values())
         return [violation for violation in found if violation is not None]
 
     def _violation(
-        self, feature: Feature, asked: Mapping[str, str], model: str, mode: str, job: Mapping[str, Any]
+        self,
+        feature: Feature,
+        asked: Collection[str],
+        model: str,
+        mode: str,
+        job: Mapping[str, Any],
+        document: Any,
     ) -> Violation | None:
-        """What is wrong with a feature; `asked` are all that are asked for, with where each is."""
-        at = asked[feature.name]
+        """What is wrong with a feature; `asked` are all that are asked for."""
         cell = self.cell(model, mode, feature.name)
         clash = next((name for name in cell.without if name in asked), None) if cell else None
-        if cell and cell.has(job.get("seconds")) and clash is None:
-            if cell.seconds is not None:
-                return None
+        there = cell is not None and clash is None and cell.has(job.get("seconds"))
+        if there and cell is not None and cell.seconds is not None:
+            return None
+        at = feature.given(document)[0]
+        if there:
             message = f"{feature.called} with {model} is not documented"
             return Violation(feature.name, at, message, "warning")
         given = [text(job.get(name, "")) for name in feature.dimensions]
@@ -116,8 +122,8 @@ class Capabilities(Struct, frozen=True):
             "called": feature.called,
         }
         message = self._message(feature, model, mode, job, clash)
-        there = any(_there(cells, feature) for cells in self.matrix[model].values())
-        error = feature.error if there else feature.nowhere or feature.error
+        somewhere = any(_there(cells, feature) for cells in self.matrix[model].values())
+        error = feature.error if somewhere else feature.nowhere or feature.error
         return Violation(feature.name, at, message, feature.severity, "capabilities", error, values)
 
     def _message(self, feature: Feature, model: str, mode: str, job: Mapping[str, Any], clash: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from kling_mock.core.capabilities import Capabilities, compile_capabilities
-from kling_mock.core.documents import Documents, Place
+from kling_mock.core.documents import Documents, Place, tokens
 from kling_mock.core.entropy import check_pattern
 from kling_mock.core.errors import ErrorTable, compile_errors
 from kling_mock.core.forms import check_forms
@@ -220,8 +220,8 @@ def _routes(operations: Mapping[str, Operation], trailing_slash: bool) -> Routes
 
 
 def _not_judged(root: Place) -> dict[str, NotJudged]:
-    rows = root.get("x-mock-not-judged").items()
-    return {name: NotJudged(name, row.node["why"], row.node.get("field")) for name, row in rows}
+    rows = [(name, row.node) for name, row in root.get("x-mock-not-judged").items()]
+    return {name: NotJudged(name, node["why"], node.get("field"), tokens(node.get("field", ""))) for name, node in rows}
 
 
 def _hosts(root: Place) -> frozenset[str]:

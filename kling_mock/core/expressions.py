@@ -167,17 +167,24 @@ def _reference(source: str) -> Expression:
     if root == "request" and names[:1] == ["header"]:
         names = [name.lower() for name in names]
 
-    first = path[0] if path else None
+    if len(names) == len(path) == 1 and path != ["*"]:
+        return _member(root, names[0], path[0])
 
     def read(scope: Scope) -> Any:
         value = scope.get(root, ABSENT)
         for name in names:
-            value = value.get(name, ABSENT) if isinstance(value, dict) else _lookup(value, name)
-        if first is None:
-            return value
-        if isinstance(value, dict) and first not in value:
-            return ABSENT  # most fields of most requests are not there
-        return point(value, path)
+            value = _lookup(value, name)
+        return point(value, path) if path else value
+
+    return read
+
+
+def _member(root: str, name: str, key: str) -> Expression:
+    """What most expressions are, a field of the request's body, without loops."""
+
+    def read(scope: Scope) -> Any:
+        value = _lookup(scope.get(root, ABSENT), name)
+        return value.get(key, ABSENT) if isinstance(value, dict) else point(value, [key])
 
     return read
 

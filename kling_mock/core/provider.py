@@ -168,6 +168,7 @@ class NotJudged:
     name: str
     why: str
     field: str | None
+    path: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from kling_mock.core.documents import Place
 from kling_mock.core.expressions import ABSENT, text
@@ -93,7 +94,8 @@ def check_document(value: Any) -> None:
     for _ in range(DEPTH):
         for item in level:
             for inner in [*item, *item.values()] if isinstance(item, dict) else item:
-                _check_value(inner)
+                if not (isinstance(inner, str) and inner.isascii()):
+                    _check_value(inner)
         level = [inner for item in level for inner in _containers(item)]
         if not level:
             return
@@ -140,6 +142,11 @@ class Reader(Struct, frozen=True):
     default: Any = ABSENT
     closed: bool = False
     choices: tuple[Any, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = {key: member.default for key, member in self.members.items() if member.default is not ABSENT}
+        force_setattr(self, "defaults", known)
 
     def read(self, value: Any) -> Any:
         """The value in its documented type; `ABSENT` when it cannot be had."""
@@ -151,15 +158,15 @@ class Reader(Struct, frozen=True):
         return convert(value, self.type) if self.type else value
 
     def _read_object(self, value: dict[str, Any]) -> dict[str, Any]:
-        read = {key: item for key, item in value.items() if key not in self.members}
-        for key, member in self.members.items():
-            got: Any = ABSENT
-            if key in value and not is_absent(item := value[key]):
+        read = {**self.defaults}
+        for key, item in value.items():
+            member = self.members.get(key)
+            if member is None:
+                read[key] = item
+            elif not is_absent(item):
                 got = item if type(item) is str and member.type == "string" else member.read(item)
-            if got is ABSENT:
-                got = member.default
-            if got is not ABSENT:
-                read[key] = got
+                if got is not ABSENT:
+                    read[key] = got
         return read
 
     def unknown(

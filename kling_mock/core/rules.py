@@ -62,7 +62,7 @@ class Compare(Struct, frozen=True):
 
     def _agree(self, images: Collection[Image]) -> bool | None:
         known = self._known(images, self.images)
-        if self.like:
+        if self.like and known:
             whole = self._known(images, {self.like})[:1]
             known = known + whole if whole else []
         if len(known) < 2:

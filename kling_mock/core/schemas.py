@@ -6,7 +6,7 @@ Each schema is compiled twice, from the same documents: as written (what the pro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
@@ -100,7 +100,7 @@ class Schemas:
     def compile(self, place: Place, subject: str) -> Schema:
         """Compile the schema at `place`; `subject` (an operationId) starts the ids of its plain keywords."""
         wants = self._validator(place, DOCUMENTED, self._documented)
-        return Schema(self, subject, self.accepting(place), wants)
+        return Schema(self, subject, self.accepting(place), wants, *_decided(place.node))
 
     def accepting(self, place: Place) -> Validator:
         """The schema at `place` as written, as a validator whose errors say where each keyword stands."""
@@ -179,13 +179,23 @@ class Failed(Struct, frozen=True):
 class Schema:
     """One compiled schema. `violations` gives what is refused and, after it, what is off the documents."""
 
-    __slots__ = ("_accepts", "_all", "_subject", "_wants")
+    __slots__ = ("_accepts", "_all", "_keys", "_subject", "_wants", "_without")
 
-    def __init__(self, all_: Schemas, subject: str, accepts: Validator, wants: Validator) -> None:
+    def __init__(
+        self, all_: Schemas, subject: str, accepts: Validator, wants: Validator, keys: tuple[str, ...], without: bool
+    ) -> None:
         self._all, self._subject, self._accepts, self._wants = all_, subject, accepts, wants
+        self._keys, self._without = keys, without
 
     def holds(self, value: Any) -> bool:
-        """Whether `value` is accepted; much cheaper than asking for what is wrong with it."""
+        """Whether `value` is accepted; much cheaper than asking for what is wrong with it.
+
+        Most schemas of rules and features speak of keys that most bodies do not have: these need no validator.
+        """
+        if isinstance(value, dict):
+            for key in self._keys:
+                if key not in value:
+                    return self._without
         return bool(self._accepts.is_valid(value))
 
     def violations(self, value: Any, stage: str, prefix: str = "") -> list[Violation]:
@@ -202,7 +212,7 @@ class Schema:
         known = {violation.pointer for violation in found}
         extra = [error for error in warned if (error.reference, tuple(error.path)) not in places]
         more = self._made(extra, stage, prefix, "warning")
-        return found + [v for v in more if not any(_covers(at, v.pointer) for at in known)]
+        return found + [violation for violation in more if not _covered(violation.pointer, known)]
 
     def _errors(self, validator: Validator, value: Any) -> list[Failed]:
         return [self._failed(error) for error in validator.iter_errors(value)]
@@ -253,6 +263,19 @@ class Schema:
         return None
 
 
+def _decided(node: Any) -> tuple[tuple[str, ...], bool]:
+    """The keys without which an object needs no validator, and whether it holds then.
+
+    What requires them fails; what is only a `not`, or only a condition, that requires them holds.
+    """
+    if not isinstance(node, dict):
+        return (), False
+    if "required" in node:
+        return tuple(node["required"]), False
+    inner = node.get("not") if set(node) == {"not"} else node.get("if") if set(node) == {"if", "then"} else None
+    return tuple(inner.get("required", ())) if isinstance(inner, dict) else (), True
+
+
 def _at(error: Failed) -> tuple[str | int, ...]:
     """Where the value is that a keyword refused: what lacks a key stands above the key."""
     return tuple(error.path[:-1] if error.keyword == "required" else error.path)
@@ -268,8 +291,11 @@ def _bound(schema: Any, value: Any) -> tuple[str, Any] | None:
     return ("maximum", schema["maximum"]) if number > schema.get("maximum", number) else None
 
 
-def _covers(at: str, below: str) -> bool:
-    return below == at or below.startswith(at + "/")
+def _covered(at: str, known: Collection[str]) -> bool:
+    """Whether a pointer or one above it is known; a step for each level, however many are known."""
+    while at and at not in known:
+        at = at.rpartition("/")[0]
+    return at in known
 
 
 def message_of(keyword: str, limit: Any, value: Any) -> str:

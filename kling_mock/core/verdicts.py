@@ -9,7 +9,6 @@ from typing import Any
 from msgspec import Struct
 
 from kling_mock.core.calls import Call
-from kling_mock.core.documents import tokens
 from kling_mock.core.expressions import point, text
 from kling_mock.core.judging import Facts, Judgement, judge
 from kling_mock.core.model import Quote, Severity, Violation
@@ -167,7 +166,7 @@ def evidence(provider: Provider, violation: Violation) -> Mapping[str, Any] | No
 def _not_judged(judgement: Judgement, facts: Facts) -> Iterator[NotJudgedYet]:
     document = judgement.scope["request"]["body"]
     for row in judgement.call.provider.not_judged.values():
-        if row.field is None or not is_absent(point(document, tokens(row.field))):
+        if row.field is None or not is_absent(point(document, row.path)):
             yield NotJudgedYet(row.name, row.why)
     for pointer, fact in facts.items():
         if fact.get("given") == "url" and "bytes" not in fact:

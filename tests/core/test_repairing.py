@@ -43,7 +43,6 @@ def patches(verdict: Verdict) -> list[tuple[str, str, list[tuple[Any, ...]]]]:
         ("duration", "10s", "10"),
         ("duration", "45", "10"),
         ("duration", 1, 5),
-        ("cfg_scale", 7, 1),
     ],
 )
 def test_the_choice_that_was_meant(field: str, wrong: Any, meant: Any) -> None:
@@ -96,10 +95,20 @@ def test_a_number_is_repaired_so_that_what_depends_on_it_holds() -> None:
 
 def test_prices_run_through_the_steps() -> None:
     """Each step's price after it is the next one's before it; a step may need two changes, here mode and length."""
-    change = {"model_name": "kling-v2-5-turbo", "image_tail": FRAME, "mode": "std", "duration": "9", "cfg_scale": 7}
+    change = {
+        "model_name": "kling-v2-5-turbo",
+        "image_tail": FRAME,
+        "mode": "std",
+        "duration": "9",
+        "negative_prompt": "x" * 2501,
+    }
     verdict = asked(change)
     assert patches(verdict) == [
-        ("createImageToVideo/cfg_scale/maximum", "/cfg_scale", [("replace", "/cfg_scale", 1)]),
+        (
+            "createImageToVideo/negative_prompt/maxLength",
+            "/negative_prompt",
+            [("replace", "/negative_prompt", "x" * 2500)],
+        ),
         ("start_end", "/image_tail", [("replace", "/mode", "pro"), ("replace", "/duration", "10")]),
     ]
     first, last = verdict.suggestions
@@ -243,3 +252,11 @@ def test_a_brush_is_shown_where_it_is() -> None:
     [finding] = blocking(asked({"static_mask": FRAME}))
     assert (finding.rule, finding.pointer) == ("motion_brush", "/static_mask")
     assert finding.suggestion == ({"op": "remove", "path": "/static_mask"},)
+
+
+def test_a_share_is_held_to_its_bound_where_it_counts() -> None:
+    """Not by the models that ignore it."""
+    assert patches(asked({"model_name": "kling-v1-6", "cfg_scale": 7})) == [
+        ("createImageToVideo/cfg_scale/maximum", "/cfg_scale", [("replace", "/cfg_scale", 1)])
+    ]
+    assert asked({"cfg_scale": 7}).ok
