@@ -59,6 +59,25 @@ class Examples:
                 return found
         return None
 
+    def on_models(self, name: str, example: Example) -> Iterator[tuple[str, dict[str, Any], bool]]:
+        """Of each model the payload nearest to a feature's example that is accepted, or else refused for it alone.
+
+        Gives the model, the payload, and whether it is accepted; nothing of a model of which neither can be had.
+        """
+        table, operation = self.provider.capabilities, self.provider.operations[example.operation]
+        feature = table.features[name] if table else None
+        if table is None or feature is None:
+            return
+        job = self.judged(operation, example.valid).parameters
+        for model in table.matrix:
+            bodies = list(self._nearest(table, operation, example.valid, job, [model]))
+            judged = [(body, self.judged(operation, body)) for body in bodies]
+            asked = [(body, row) for body, row in judged if feature.asked.holds(row.scope["request"]["body"])]
+            taken = next((body for body, row in asked if not _wrong(row)), None)
+            refused = next((body for body, row in judged if {one.rule for one in _wrong(row)} == {name}), None)
+            if taken is not None or refused is not None:
+                yield model, taken if taken is not None else refused or {}, taken is not None
+
     def _given(self, feature: Feature) -> Iterator[dict[str, Any]]:
         """What is shown, with the fields of a feature as addresses: most of them are images."""
         for fields in (feature.fields[:1], feature.fields):
@@ -90,18 +109,30 @@ class Examples:
     ) -> dict[str, Any] | None:
         """The payload with the fewest changes of model, mode and seconds that is refused for the feature alone."""
         job = self.judged(operation, valid).parameters
+        models = [str(name) for name in (job.get("model"), *table.matrix) if name]
+        for body in self._nearest(table, operation, valid, job, models):
+            if {violation.rule for violation in _wrong(self.judged(operation, body))} == {feature.name}:
+                return body
+        return None
+
+    def _nearest(
+        self,
+        table: Capabilities,
+        operation: Operation,
+        valid: dict[str, Any],
+        job: Mapping[str, Any],
+        models: list[str],
+    ) -> Iterator[dict[str, Any]]:
+        """The payload with other models, modes and seconds, those with the fewest changes first."""
         modes = sorted({mode for rows in table.matrix.values() for mode in rows if mode != "*"})
-        ways = [
-            [name for name in (job.get("model"), *table.matrix) if name],
+        ways: list[list[Any]] = [
+            models,
             [name for name in (job.get("mode"), *modes) if name] or ["*"],
             [length for length in (job.get("seconds"), *SECONDS) if length],
         ]
         rows = [dict(zip(DIMENSIONS, row, strict=True)) for row in product(*(dict.fromkeys(way) for way in ways))]
         for row in sorted(rows, key=lambda row: sum(row[name] != job.get(name) for name in DIMENSIONS)):
-            body = _with(operation, valid, {name: value for name, value in row.items() if value != job.get(name)})
-            if {violation.rule for violation in _wrong(self.judged(operation, body))} == {feature.name}:
-                return body
-        return None
+            yield _with(operation, valid, {name: value for name, value in row.items() if value != job.get(name)})
 
     def of_keyword(self, id_: str, schemas: Sequence[Place], tops: Sequence[Place]) -> Example | None:
         """A payload with a value that a keyword takes, and one with a value that breaks it and, if possible, no more.

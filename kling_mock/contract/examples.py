@@ -46,7 +46,7 @@ def rules(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
             if message is not None:
                 run = partial(_rule, jobs=jobs, message=message, shown=shown, broken=what == "broken")
                 slow = shown.severity == "fails" and what == "broken"
-                name = f"{shown.rule}, {what}"
+                name = f"{shown.of}, {what}"
                 yield Probe("rules", name, run, (message,), only_mock=slow, operation=message.operation.id)
 
 

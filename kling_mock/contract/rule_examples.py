@@ -17,6 +17,7 @@ from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.jobs import Jobs, objects
 from kling_mock.contract.messages import Message, example_messages, judged
 from kling_mock.contract.placing import placed
+from kling_mock.core.capabilities import Feature
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
 from kling_mock.core.provider import Operation
@@ -27,8 +28,9 @@ Which = Literal["valid", "invalid"]
 
 
 class Shown(Struct, frozen=True):
-    """A rule or feature with its two messages; one that is not to be had is None."""
+    """A rule or feature with its two messages; one that is not to be had is None. `of` is what it is called."""
 
+    of: str
     rule: str
     severity: str
     valid: Message | None
@@ -51,15 +53,24 @@ class RuleExamples:
             invalid = self._message(name, "invalid", self._creates)
             # What does not break a rule says nothing of an operation for which there is no such rule.
             valid = self._message(name, "valid", [invalid.operation] if invalid else self._creates)
-            yield Shown(name, node["severity"], valid, invalid)
-        table = self.provider.capabilities
+            yield Shown(name, name, node["severity"], valid, invalid)
+        for feature in self.provider.capabilities.features.values() if self.provider.capabilities else ():
+            yield from self._featured(feature)
+
+    def _featured(self, feature: Feature) -> Iterator[Shown]:
+        """A feature's example, and with each model the payload that is taken or refused for it."""
         found = Examples(self.provider, self.agreement.root)
-        for feature in table.features.values() if table else ():
-            example = found.of_feature(feature.name)
-            if example is not None:
-                operation = self.provider.operations[example.operation]
-                valid, invalid = (Message(operation, body) for body in (example.valid, example.invalid))
-                yield Shown(feature.name, feature.severity, valid, invalid)
+        example = found.of_feature(feature.name)
+        if example is None:
+            return
+        operation = self.provider.operations[example.operation]
+        valid, invalid = (Message(operation, body) for body in (example.valid, example.invalid))
+        yield Shown(feature.name, feature.name, feature.severity, valid, invalid)
+        for model, body, taken in found.on_models(feature.name, example):
+            if body not in (example.valid, example.invalid):
+                message, of = Message(operation, body), f"{feature.name} on {model}"
+                shown = (message, None) if taken else (None, message)
+                yield Shown(of, feature.name, feature.severity, *shown)
 
     def _shown(self, name: str, which: Which) -> Mapping[str, Any] | None:
         """The body that an example shows, if it shows one."""
