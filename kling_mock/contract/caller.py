@@ -6,7 +6,7 @@ so it is known of every request what the documents say of it and what it may cos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Never
 
 from msgspec import Struct
@@ -26,12 +26,11 @@ from kling_mock.core.judging import Judgement
 from kling_mock.core.judging import judge as judge_call
 from kling_mock.core.model import Exchange, Request, Sight, Upload, Violation
 from kling_mock.core.provider import Operation
+from kling_mock.credentials import credential as credential_of
 from kling_mock.payloads import measured
 
 SHOWN = frozenset({"content-type", "prefer"})
 """The headers of a request that are kept: credentials are not."""
-
-Credentials = Callable[[Operation], Mapping[str, str]]
 
 
 class Ended(Exception):
@@ -62,7 +61,7 @@ class Caller:
         self,
         agreement: Agreement,
         target: Target,
-        credentials: Credentials,
+        credentials: Mapping[str, str],
         purse: Purse,
         referee: Referee,
         control: Control | None = None,
@@ -74,8 +73,22 @@ class Caller:
         self.failures: list[Failure] = []
         self.exchanges: list[Exchange] = []
         self.phase, self.probe = "", ""
-        self._credentials = credentials
+        self.credentials = credentials
         self._now = 0
+
+    def stranger(self) -> Caller:
+        """Somebody else at the same mock: a caller with an account of its own, who writes down with this one."""
+        assert self.control is not None
+        account = self.control.open_account(self.provider.name)
+        known = self.agreement, self.target, account.credentials, self.purse, self.referee
+        other = Caller(*known, self.control, account.id)
+        other.failures, other.exchanges, other.phase, other.probe = (
+            self.failures,
+            self.exchanges,
+            self.phase,
+            self.probe,
+        )
+        return other
 
     # Time
 
@@ -96,7 +109,7 @@ class Caller:
 
     def call(self, message: Message, credential: Mapping[str, str] | None = None) -> Seen:
         """Send a message with the account's credential, or this one. Raises `TooDear`, `MoneySpent` and `Ended`."""
-        headers = self._credentials(message.operation) if credential is None else credential
+        headers = self.credential(message.operation) if credential is None else credential
         request = message.request()
         signed = replace(request, headers={**request.headers, **headers})
         return self.send(message.operation, signed, self.judged(message))
@@ -121,7 +134,7 @@ class Caller:
 
     def credential(self, operation: Operation) -> Mapping[str, str]:
         """The header that proves who calls an operation."""
-        return self._credentials(operation)
+        return credential_of(self.credentials, operation)
 
     def noted(
         self, operation: Operation, message: Message, status: int, headers: Mapping[str, Any], body: bytes
@@ -226,6 +239,16 @@ class Caller:
             shown = {name: value for name, value in task.values.items() if name.startswith("state.")}
             if shown and not task.states:
                 self.fail("word", "no state of the lifecycle has these words", seen, got=shown)
+            known = set(self._statuses(seen.operation, task))
+            if known and seen.answer.status not in known:
+                told = f"a task that is {' or '.join(task.states)} comes with another status"
+                self.fail("status", told, seen, expected=sorted(known), got=seen.answer.status)
+
+    def _statuses(self, operation: Operation, task: Sighting) -> Iterator[int]:
+        """The statuses with which an operation shows a task in its state."""
+        for state in task.states if operation.role != "list" else ():
+            fit = (row.status for row in operation.replies if row.states is None or state in row.states)
+            yield next(fit, operation.replies[0].status)
 
     def fail(
         self,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from kling_mock.contract.agreement import Agreement
-from kling_mock.contract.caller import Caller, Credentials, Ended
+from kling_mock.contract.caller import Caller, Ended
 from kling_mock.contract.control import Control
 from kling_mock.contract.examples import examples, rules
 from kling_mock.contract.failures import Failure
@@ -22,7 +22,6 @@ from kling_mock.contract.target import Http, Target, Unanswered
 from kling_mock.contract.webhooks import webhooks
 from kling_mock.contract.wrongs import errors
 from kling_mock.core.model import Exchange, Request
-from kling_mock.credentials import credential
 
 
 class CannotRun(Exception):
@@ -66,11 +65,15 @@ class Report(Struct):
 
 
 class Settings(Struct, frozen=True):
-    """How a run is: its phases in order, the examples of fuzzing per operation, what may be spent (None: nothing)."""
+    """How a run is: its phases in order, the examples of fuzzing per operation, what may be spent (None: nothing).
+
+    `scenario` is what a mock's accounts have by default.
+    """
 
     phases: tuple[str, ...] = tuple(PHASES)
     max_examples: int = 12
     allow_spend: Decimal | None = None
+    scenario: str | None = None
 
 
 class Suite:
@@ -177,13 +180,12 @@ class Suite:
         """A caller with an account: a fresh one at a mock, whose time stands still, or the one of the environment."""
         if self.control is None:
             return self._caller(self._given or {}, None)
-        account = self.control.open_account(self.agreement.provider.name)
+        account = self.control.open_account(self.agreement.provider.name, self.settings.scenario)
         self.control.freeze(account.id)
         return self._caller(account.credentials, account.id)
 
     def _caller(self, credentials: Mapping[str, str], account: str | None) -> Caller:
-        shown: Credentials = lambda operation: credential(credentials, operation)  # noqa: E731
-        return Caller(self.agreement, self.target, shown, self.purse, self._referee, self.control, account)
+        return Caller(self.agreement, self.target, credentials, self.purse, self._referee, self.control, account)
 
 
 class _Stopped(Exception):
