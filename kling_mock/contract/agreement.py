@@ -22,13 +22,18 @@ from kling_mock.loading import bundled, load_providers, provider_names, read_doc
 class Sighting(Struct, frozen=True):
     """A task as one reply shows it: the values that its template takes from the task, by expression.
 
-    `states` are the states that have these words: none for a word of nobody, several where words are shared.
+    `states` are the states that have these words: none for a word of nobody, several where words are shared. `created`
+    is the instant of its creation in ms; `absent` is what the template takes from the task and the reply does not have.
+    `files` says whether there is a list of files at all.
     """
 
     id: str
     values: Mapping[str, Any]
     states: tuple[str, ...]
     urls: tuple[str, ...]
+    files: bool = False
+    created: float | None = None
+    absent: frozenset[str] = frozenset()
 
 
 class Form(NamedTuple):
@@ -98,6 +103,9 @@ class Agreement:
             values=values,
             states=tuple(self.states(values)),
             urls=tuple(url for url in found if isinstance(url, str)),
+            files="task.results" in row.rows,
+            created=row.bound["task.created"].instant if "task.created" in row.bound else None,
+            absent=frozenset(row.absent),
         )
 
     def states(self, values: Mapping[str, Any]) -> Iterator[str]:

@@ -25,7 +25,8 @@ from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
 from kling_mock.core.model import Attempt, Exchange, Request, Sight, Violation
 from kling_mock.core.provider import Operation
-from kling_mock.credentials import credential, way_of
+from kling_mock.credentials import credential as credential_of
+from kling_mock.credentials import way_of
 
 SHOWN = frozenset({"content-type", "prefer"})
 """The headers of a request that are kept: credentials are not."""
@@ -71,8 +72,22 @@ class Caller:
         self.failures: list[Failure] = []
         self.exchanges: list[Exchange] = []
         self.phase, self.probe = "", ""
-        self._credentials = credentials
+        self.credentials = credentials
         self._now = self._named = 0
+
+    def stranger(self) -> Caller:
+        """Somebody else at the same mock: a caller with an account of its own, who writes down with this one."""
+        assert self.control is not None
+        account = self.control.open_account(self.provider.name)
+        known = self.agreement, self.target, account.credentials, self.purse, self.referee
+        other = Caller(*known, self.control, account.id)
+        other.failures, other.exchanges, other.phase, other.probe = (
+            self.failures,
+            self.exchanges,
+            self.phase,
+            self.probe,
+        )
+        return other
 
     # Time
 
@@ -131,7 +146,7 @@ class Caller:
 
     def credential(self, operation: Operation) -> Mapping[str, str]:
         """The header that proves who calls an operation."""
-        return credential(self._credentials, operation)
+        return credential_of(self.credentials, operation)
 
     def noted(
         self, operation: Operation, message: Message, status: int, headers: Mapping[str, Any], body: bytes
@@ -229,6 +244,16 @@ class Caller:
             shown = {name: value for name, value in task.values.items() if name.startswith("state.")}
             if shown and not task.states:
                 self.fail("word", "no state of the lifecycle has these words", seen, got=shown)
+            known = set(self._statuses(seen.operation, task))
+            if known and seen.answer.status not in known:
+                told = f"a task that is {' or '.join(task.states)} comes with another status"
+                self.fail("status", told, seen, expected=sorted(known), got=seen.answer.status)
+
+    def _statuses(self, operation: Operation, task: Sighting) -> Iterator[int]:
+        """The statuses with which an operation shows a task in its state."""
+        for state in task.states if operation.role != "list" else ():
+            fit = (row.status for row in operation.replies if row.states is None or state in row.states)
+            yield next(fit, operation.replies[0].status)
 
     def fail(
         self,
@@ -284,7 +309,7 @@ class Caller:
         """The headers that hold a credential, as words of a shell."""
         words = {}
         for scheme in (scheme for alternative in operation.security for scheme in alternative):
-            way = way_of(self._credentials, scheme)
+            way = way_of(self.credentials, scheme)
             variable = self.provider.credentials[way.credential].variable
             value = f"$(kling-mock token --provider {self.provider.name})" if way.jwt else f"${variable}"
             words[scheme.header] = f"{scheme.prefix} {value}".strip()

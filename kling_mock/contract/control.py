@@ -42,9 +42,10 @@ class Control:
         said = answer.document
         return control if answer.status == 200 and isinstance(said, dict) and "providers" in said else None
 
-    def open_account(self, provider: str) -> Account:
-        """A fresh account with the usual packs."""
-        made = self.call("POST", "/_mock/accounts", {"provider": provider})
+    def open_account(self, provider: str, scenario: str | None = None) -> Account:
+        """A fresh account with the usual packs, and a scenario where one is given."""
+        chosen = {} if scenario is None else {"scenario": scenario}
+        made = self.call("POST", "/_mock/accounts", {"provider": provider, **chosen})
         return Account(made["id"], made["credentials"])
 
     def freeze(self, account: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 
 from kling_mock.contract.agreement import Sighting
-from kling_mock.contract.caller import Caller, Seen
+from kling_mock.contract.caller import Caller, Ended, Seen
 from kling_mock.contract.links import links
 from kling_mock.contract.messages import Message
 from kling_mock.contract.target import Unanswered
@@ -15,9 +16,12 @@ from kling_mock.core.expressions import ABSENT
 
 DAY = 86_400_000
 POLL_MS, LONGEST_MS = 1_000, 30_000
+CONSTANT = frozenset({"task.created", "task.alias", "task.kind"})
+"""What is held against the create already."""
 PATIENCE_MS = 20 * 60_000
 """A target without a clock of ours is polled after a second, then ever more seldom, for twenty minutes at most."""
-WITH_TIME = frozenset({"task.changed", "task.results"})
+SKEW_MS = 10 * 60_000
+"""How far a target's clock may be from ours."""
 
 
 class Follower:
@@ -29,6 +33,7 @@ class Follower:
         self.seen: list[Seen] = [created]
         self.task = self._task()
         self.history: list[Sighting] = [self.task]
+        self.given: str | None = None
         agreement = caller.agreement
         self.ways = list(links(agreement, created.operation, created.answer))
 
@@ -47,6 +52,7 @@ class Follower:
         told = self.task.values.get("task.alias", given)
         if told != given:
             self.caller.fail("alias", "the caller's own id is another one", self.created, expected=given, got=told)
+        self.given = given
 
     def _task(self) -> Sighting:
         if not self.created.tasks:
@@ -59,12 +65,16 @@ class Follower:
         """Look at the task until it has ended, and once long after. Raises `Ended` where it cannot be followed."""
         if not self.ways:
             self.caller.stop("found", "no link of the create's reply leads to its task", self.created)
+        self.look()
+        self._dated()
         for ms in self._pauses():
             self.caller.wait(ms)
             self.look()
             if self.ended:
                 break
         else:
+            if not self.last.states and any(name.startswith("state.") for name in self.last.values):
+                raise Ended  # a word that nobody knows tells of no end, and is told already
             states = " or ".join(self.last.states)
             self.caller.stop("end", f"the task has not ended; it is {states} still", *self.seen[-1:])
         self.caller.wait(DAY if self.caller.control else POLL_MS)
@@ -111,6 +121,15 @@ class Follower:
 
     # What must hold
 
+    def _dated(self) -> None:
+        """The time of creation is now, in the unit that the documents have."""
+        known = self.caller.control
+        now = time.time() * 1000 if known is None else known.task(self.task.id)["created_at"]
+        for seen, task in ((self.created, self.task), (self.seen[1], self.last)):
+            if task.created is not None and abs(task.created - now) > SKEW_MS:
+                told = "the time of creation is not that of the create"
+                self.caller.fail("time", told, seen, expected=now, got=task.values["task.created"])
+
     def _keeps(self, seen: Seen, task: Sighting) -> None:
         """What a task never changes."""
         before = {**self.history[0].values, **self.last.values}
@@ -118,6 +137,8 @@ class Follower:
             if name in before and name in task.values and task.values[name] != before[name]:
                 told = f"{name.removeprefix('task.')} has changed"
                 self.caller.fail(check, told, self.created, seen, expected=before[name], got=task.values[name])
+        if self.given is not None and "task.alias" in task.absent:
+            self.caller.fail("alias", "the caller's own id is not shown", self.created, seen, expected=self.given)
 
     def _steps(self, seen: Seen, task: Sighting) -> None:
         """The state is one that can be reached from the last one; what has ended does not move."""
@@ -134,8 +155,19 @@ class Follower:
             self.caller.fail(
                 "time", "the last change went back", *self.seen[-2:], expected=f">= {earlier}", got=changed
             )
-        if self.ended and task.states == before.states and task.urls != before.urls and len(self.history) > 1:
+        if self.ended and task.states == before.states and len(self.history) > 1:
+            self._stays(before, task)
+
+    def _stays(self, before: Sighting, task: Sighting) -> None:
+        """What has ended does not change any more."""
+        if task.urls != before.urls:
             self.caller.fail("end", "the files have changed", *self.seen[-2:], expected=before.urls, got=task.urls)
+        for name in before.values.keys() & task.values.keys() - CONSTANT:
+            if before.values[name] != task.values[name]:
+                expected, got = before.values[name], task.values[name]
+                self.caller.fail(
+                    "end", f"{name} has changed after the end", *self.seen[-2:], expected=expected, got=got
+                )
 
     def _reaches(self, before: str, after: str) -> bool:
         """Whether a task may be seen in one state and later in the other."""
@@ -149,13 +181,18 @@ class Follower:
 
     def agree(self, one: Sighting, other: Sighting, seen: Seen) -> None:
         """Two that show the task at one moment say the same of it."""
-        for name in one.values.keys() & other.values.keys():
+        known = one.values.keys() & other.values.keys()
+        for name in sorted(known):
             if one.values[name] != other.values[name]:
                 told = f"{name} is not the same"
                 self.caller.fail(
                     "agreement", told, *self.seen[-1:], seen, expected=one.values[name], got=other.values[name]
                 )
-        if one.urls and other.urls and one.urls != other.urls:
+        words = any(name.startswith("state.") for name in known)
+        if not words and one.states and other.states and not set(one.states) & set(other.states):
+            told = "the states are not the same"
+            self.caller.fail("agreement", told, *self.seen[-1:], seen, expected=one.states, got=other.states)
+        if one.files and other.files and one.urls != other.urls:
             self.caller.fail("agreement", "the files are not the same", seen, expected=one.urls, got=other.urls)
 
     # After the end
@@ -184,6 +221,10 @@ class Follower:
             self.caller.fail("result", "the task has succeeded and shows no file", *self.seen[-1:])
         if ends == {"failure"} and self.last.urls:
             self.caller.fail("result", "the task has failed and shows files", *self.seen[-1:], got=self.last.urls)
+        promised = self.created.judgement.result
+        if ends == {"success"} and promised is not None and len(self.last.urls) not in (0, promised.count):
+            told, got = "there are more or fewer files than were asked for", len(self.last.urls)
+            self.caller.fail("result", told, *self.seen[-1:], expected=promised.count, got=got)
         for url in self.last.urls:
             self._had(url)
 

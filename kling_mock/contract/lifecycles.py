@@ -12,6 +12,7 @@ from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
 from kling_mock.contract.following import Follower
 from kling_mock.contract.jobs import Jobs
+from kling_mock.contract.lists import lists
 from kling_mock.contract.messages import Message, example_messages
 from kling_mock.contract.probes import Probe
 from kling_mock.core.provider import Operation, Provider
@@ -28,6 +29,7 @@ def lifecycles(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
         for name, headers in _ways(agreement.provider):
             run = partial(lifecycle, jobs=jobs, job=job, headers=headers)
             yield Probe("lifecycle", f"{operation.id}, {name}", run, (job,), bool(headers), operation.id)
+    yield from lists(agreement, jobs)
     for row in agreement.provider.operations.values():
         if row.role == "balance":
             yield Probe("lifecycle", f"{row.id}, read", partial(_read, operation=row), operation=row.id)
@@ -89,6 +91,8 @@ def _paid(caller: Caller, follower: Follower, before: Decimal | None) -> None:
     if before is None or after is None or quote is None or words is None or words.pack is None:
         return
     states = caller.provider.lifecycle.states
+    if not follower.ended:
+        return
     succeeded = any(states[name].ends == "success" for name in follower.last.states)
     expected = quote.amount if succeeded else Decimal(0)
     if before - after != expected:

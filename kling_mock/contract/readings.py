@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from kling_mock.core.documents import Place, escape
@@ -15,13 +16,29 @@ from kling_mock.core.expressions import ABSENT
 
 HOLE = re.compile(r"\{\$([^{}]*)\}")
 NAME = re.compile(r"[\w.#/-]+")
+UNITS = {"ms": 1, "s": 1000}
+"""How many ms one of a number is, by the form in which an expression writes an instant."""
 
 
 class Bound(NamedTuple):
-    """A value that stands where the template has an expression, and where that is."""
+    """A value that stands where the template has an expression, where that is, and the expression as it is written."""
 
     pointer: str
     value: Any
+    written: str
+
+    @property
+    def instant(self) -> float | None:
+        """The value as an instant in ms, where the expression says in which form it writes one."""
+        way = self.written.partition("|")[2].split(" ")[0]
+        if way in UNITS and isinstance(self.value, int | float):
+            return float(self.value) * UNITS[way]
+        if way != "iso" or not isinstance(self.value, str):
+            return None
+        try:
+            return datetime.fromisoformat(self.value).timestamp() * 1000
+        except ValueError:
+            return None
 
 
 class Misfit(NamedTuple):
@@ -33,10 +50,14 @@ class Misfit(NamedTuple):
 
 
 class Reading:
-    """What a document says: `bound` by expression ("task.id"), `rows` by the list that they were rendered from."""
+    """What a document says: `bound` by expression ("task.id"), `rows` by the list that they were rendered from.
+
+    `absent` are the expressions that the template has and the document does not say.
+    """
 
     def __init__(self) -> None:
         self.bound: dict[str, Bound] = {}
+        self.absent: set[str] = set()
         self.rows: dict[str, list[Reading]] = {}
         self.misfits: list[Misfit] = []
 
@@ -80,8 +101,25 @@ def _object(place: Place, value: Any, at: str, into: Reading) -> None:
         into.misfits.append(Misfit(at, {}, value))
     else:
         for key, part in place.items():
-            if key in value and key != "$when":
+            if key == "$when":
+                continue
+            if key in value:
                 _read(part, value[key], f"{at}/{escape(key)}", into)
+            else:
+                _lacking(part, f"{at}/{escape(key)}", into)
+
+
+def _lacking(place: Place, at: str, into: Reading) -> None:
+    """Note what is not there; what the template itself leaves out at times is no misfit."""
+    node = place.node
+    if isinstance(node, dict):
+        if not {"$when", "$each", "$value"} & node.keys():
+            for key, part in place.items():
+                _lacking(part, f"{at}/{escape(key)}", into)
+    elif isinstance(node, str) and (holes := HOLE.findall(node)):
+        into.absent.update(_name(hole) for hole in holes)
+    elif not isinstance(node, list):
+        into.misfits.append(Misfit(at, node, ABSENT))
 
 
 def _rows(place: Place, value: Any, at: str, into: Reading) -> None:
@@ -109,7 +147,7 @@ def _array(place: Place, value: Any, at: str, into: Reading) -> None:
 def _text(node: str, holes: list[str], value: Any, at: str, into: Reading) -> None:
     if len(holes) == 1 and HOLE.fullmatch(node):
         # The first to be seen counts: a row of another list may say the same of another thing.
-        into.bound.setdefault(_name(holes[0]), Bound(at, value))
+        into.bound.setdefault(_name(holes[0]), Bound(at, value, holes[0]))
         return
     pattern = "".join("(.*)" if index % 2 else re.escape(part) for index, part in enumerate(HOLE.split(node)))
     match = re.fullmatch(pattern, value, re.DOTALL) if isinstance(value, str) else None
@@ -127,4 +165,6 @@ def fits(template: Place, document: Any, values: Mapping[str, Any]) -> bool:
     """Whether a document is what a template renders with these values; what is not among them may be anything."""
     reading = read(template, document)
     told = {name: bound.value for name, bound in reading.bound.items()}
-    return not reading.misfits and all(told[name] == value for name, value in values.items() if name in told)
+    missing = reading.absent & values.keys()
+    same = all(told[name] == value for name, value in values.items() if name in told)
+    return same and not missing and not reading.misfits

@@ -57,6 +57,7 @@ class Referee:
     def __init__(self, agreement: Agreement) -> None:
         from openapi_core import OpenAPI
 
+        self._agreement = agreement
         self._document = bundle(agreement)
         self._main = agreement.root.file
         self._api = OpenAPI.from_dict(self._document)
@@ -65,6 +66,10 @@ class Referee:
         """What is wrong with an operation's reply: an unknown status or content type, a body off its schema."""
         from openapi_core.testing import MockRequest, MockResponse
 
+        known = self._agreement.place(operation).get("responses").node
+        if answer.status < 400 and not {str(answer.status), f"{answer.status // 100}XX"} & known.keys():
+            # What is documented as "default" are errors.
+            return [Fault("status", None, f"a success of status {answer.status} is not documented")]
         request = MockRequest("http://localhost", operation.method.lower(), operation.path)
         type_ = answer.headers.get("content-type", "")
         response = MockResponse(answer.body, status_code=answer.status, content_type=type_)
@@ -93,5 +98,6 @@ def _faults(error: Any) -> list[Fault]:
     ]
     if rows:
         return rows
-    check = "status" if "ResponseNotFound" in name else "content-type" if "MediaType" in name else "schema"
+    other = "MediaType" in name and "Deserialize" not in name
+    check = "status" if "ResponseNotFound" in name else "content-type" if other else "schema"
     return [Fault(check, None, f"{type(error).__name__}: {str(error.__cause__ or error)[:200]}")]

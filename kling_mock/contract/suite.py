@@ -81,11 +81,15 @@ class Report(Struct):
 
 
 class Settings(Struct, frozen=True):
-    """How a run is: its phases in order, the examples of fuzzing per operation, what may be spent (None: nothing)."""
+    """How a run is: its phases in order, the examples of fuzzing per operation, what may be spent (None: nothing).
+
+    `scenario` is what a mock's accounts have by default.
+    """
 
     phases: tuple[str, ...] = tuple(PHASES)
     max_examples: int = 12
     allow_spend: Decimal | None = None
+    scenario: str | None = None
 
 
 class Suite:
@@ -229,7 +233,7 @@ class Suite:
         """A caller with an account: a fresh one at a mock, whose time stands still, or the one of the environment."""
         if self.control is None:
             return self._caller(self._given, None)
-        account = self.control.open_account(self.agreement.provider.name)
+        account = self.control.open_account(self.agreement.provider.name, self.settings.scenario)
         self.control.freeze(account.id)
         return self._caller(account.credentials, account.id)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 from msgspec.structs import replace
@@ -26,6 +25,8 @@ from kling_mock.core.provider import Operation
 
 PATIENCE_S = 5.0
 """Seconds of the machine's time in which what is due has to come."""
+GRACE_S = 0.1
+"""Seconds of the machine's time in which what is too much would come."""
 
 
 def webhooks(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
@@ -51,8 +52,9 @@ def webhook(caller: Caller, jobs: Jobs, job: Message, words: CallbackWords) -> N
         follower.to_the_end()
         expected = _told(caller, words, follower)
         _await(receiver, len(expected))
+        time.sleep(GRACE_S)
         came = list(receiver.got)
-    shown = [_shown(caller, follower, words, got) for got in came]
+    shown = [_shown(caller, follower, words, got) for got in _different(words, came)]
     _compare(caller, follower, expected, [row for row in shown if row is not None])
     for got in came if secret else ():
         _signed(caller, follower, words, secret, got)
@@ -87,11 +89,23 @@ def _await(receiver: Receiver, count: int) -> None:
         time.sleep(0.005)
 
 
+def _different(words: CallbackWords, came: list[Got]) -> list[Got]:
+    """What came without repetitions: the same again, or under the same id, is delivered at least once."""
+    name = words.signing.id_header.lower() if words.signing else ""
+    first: dict[str | bytes, Got] = {}
+    for got in came:
+        first.setdefault(got.headers.get(name) or got.body, got)
+    return list(first.values())
+
+
 def _shown(caller: Caller, follower: Follower, words: CallbackWords, got: Got) -> Sighting | None:
     """The task as a webhook shows it."""
     operation = follower.created.operation
     document: Any = got.document
-    schema, templates = _body(caller.agreement, operation, words)
+    type_, schema, templates = _body(caller.agreement, operation, words)
+    told = got.headers.get("content-type", "").partition(";")[0]
+    if told != type_:
+        caller.fail("webhook", "the content type is another", follower.created, expected=type_, got=told)
     for fault in caller.referee.document(schema, document):
         caller.fail("webhook", fault.message, follower.created, at=fault.pointer)
     readings = [read(template, document) for template in templates]
@@ -105,22 +119,22 @@ def _shown(caller: Caller, follower: Follower, words: CallbackWords, got: Got) -
     return shown[0]
 
 
-def _body(agreement: Agreement, operation: Operation, words: CallbackWords) -> tuple[Place, list[Place]]:
-    """The schema of a callback's body, and its templates."""
+def _body(agreement: Agreement, operation: Operation, words: CallbackWords) -> tuple[str, Place, list[Place]]:
+    """The content type of a callback's body, its schema and its templates."""
     for _, callback in agreement.place(operation).get("callbacks").items():
         for expression, item in callback.items():
             if expression.rpartition("#")[2].rstrip("}").lower().endswith(words.pointer.rpartition("/")[2]):
                 content = item.get(words.method.lower()).get("requestBody").get("content")
-                _, media = next(content.items())
+                type_, media = next(content.items())
                 bodies = [body for _, body in media.get("x-mock-bodies").items()]
-                return media.get("schema"), bodies or [media.get("x-mock-body")]
+                return type_, media.get("schema"), bodies or [media.get("x-mock-body")]
     raise LookupError(words.pointer)
 
 
 def _compare(caller: Caller, follower: Follower, expected: list[str], shown: list[Sighting]) -> None:
     """The states came as the callback promises, and the end is the query's end."""
     lifecycle = caller.provider.lifecycle
-    came = [row.states for row, _ in groupby(shown)]
+    came = [row.states for row in shown]
     if len(came) != len(expected) or any(name not in states for name, states in zip(expected, came, strict=False)):
         told = [" or ".join(states) for states in came]
         caller.fail("webhook", "the states told are not the task's", follower.created, expected=expected, got=told)

@@ -5,40 +5,31 @@ Each situation is one row: how it is brought about. What the provider answers to
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
 from msgspec.structs import replace
 
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
 from kling_mock.contract.jobs import Jobs
-from kling_mock.contract.links import links, strange_links
-from kling_mock.contract.messages import Message, example_messages
+from kling_mock.contract.links import links
+from kling_mock.contract.messages import Message
 from kling_mock.contract.probes import Probe
-from kling_mock.core.entropy import draw
+from kling_mock.contract.strangers import NOBODY, addressed, credentials, harmless, unknown_tasks
 from kling_mock.core.model import Request
-from kling_mock.core.provider import Operation, Scheme, Way
+from kling_mock.core.provider import Operation
 
-NOBODY = "nobody-of-the-contract-suite"
 METHODS = ("DELETE", "PUT", "PATCH", "POST", "GET")
-HOUR = 3600
 
 
 def errors(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
     """The probes of every situation that a request can bring about, and of every error that a scenario does."""
-    operation = _harmless(agreement)
-    for situation, made in CREDENTIALS.items():
-        for scheme in dict.fromkeys(one for way in operation.security for one in way):
-            if made is not None or () not in operation.security:
-                yield _probe(situation, partial(_credential, situation=situation, scheme=scheme), operation)
+    yield from credentials(agreement)
     yield _probe("route.path", partial(_no_path), None)
     for path in agreement.provider.paths():
         yield _probe("route.method", partial(_no_method, path=path), None, path)
-    for message in _strangers(agreement):
-        yield _probe("task.unknown", partial(_unknown, message=message), message.operation, message.operation.id)
+    yield from unknown_tasks(agreement, jobs)
     for create in jobs.creates:
         yield from _bodies(create, jobs)
     yield from _on_command(agreement, jobs)
@@ -49,65 +40,6 @@ def _probe(situation: str, run: Callable[[Caller], None], operation: Operation |
     return Probe("errors", name, run, operation=operation.id if operation else None)
 
 
-# Credentials
-
-
-def _token(caller: Caller, way: Way, **claims: Any) -> str:
-    import jwt
-
-    assert way.jwt is not None
-    now = int(time.time())
-    known = {"iss": NOBODY, "exp": now + HOUR, "nbf": now - 5} | claims
-    secret = "a secret of nobody, thirty-two bytes long"  # noqa: S105 - it opens nothing
-    return jwt.encode(known, secret, algorithm=way.jwt.algorithms[0])
-
-
-def _stranger(caller: Caller, scheme: Scheme) -> str:
-    """A credential that is well formed and nobody's."""
-    way = scheme.ways[-1]
-    if way.jwt is not None:
-        return _token(caller, way)
-    return draw(caller.provider.credentials[way.credential].new, NOBODY, "credential")
-
-
-CREDENTIALS: Mapping[str, Callable[[Caller, Scheme], str] | None] = {
-    "token.missing": None,
-    "token.malformed": lambda caller, scheme: "nobody",
-    "token.unknown": _stranger,
-}
-SAME = frozenset({"token.malformed", "token.unknown"})
-"""Not every form of a key says of itself whether it is well formed."""
-
-
-def _harmless(agreement: Agreement) -> Operation:
-    """An operation that costs nothing and asks for a credential, if there is one."""
-    rows = sorted(agreement.provider.operations.values(), key=lambda row: (row.role == "create", not row.security))
-    return rows[0]
-
-
-def _credential(caller: Caller, situation: str, scheme: Scheme) -> None:
-    """Nobody is served who does not show who he is; the refusal is the provider's own."""
-    operation = _harmless(caller.agreement)
-    made = CREDENTIALS[situation]
-    shown = {} if made is None else {scheme.header: f"{scheme.prefix} {made(caller, scheme)}".strip()}
-    seen = caller.call(_anything(caller.agreement, operation), shown)
-    if seen.ok:
-        caller.stop("credential", f"it was served ({situation})", seen, expected="a refusal", got=seen.answer.status)
-    reasons = SAME if situation in SAME else {situation}
-    caller.refused(seen, *(caller.reason(reason) for reason in sorted(reasons)))
-
-
-def _anything(agreement: Agreement, operation: Operation) -> Message:
-    """Any message of an operation: an example, or the operation with ids of nobody."""
-    shown = next((row for _, row in example_messages(agreement) if row.operation is operation), None)
-    return shown or _addressed(operation)
-
-
-def _addressed(operation: Operation) -> Message:
-    names = [row.name for row in operation.parameters if row.where == "path"]
-    return Message(operation, path=dict.fromkeys(names, NOBODY))
-
-
 # Routes
 
 
@@ -115,7 +47,7 @@ def _no_path(caller: Caller) -> None:
     """A path that nobody has is refused in the provider's own way."""
     # Beside a path of the provider's: an address may serve several.
     beside = min(caller.provider.paths()).split("{")[0].rstrip("/").rpartition("/")[0]
-    shown = caller.credential(_harmless(caller.agreement))
+    shown = caller.credential(harmless(caller.agreement))
     answer = caller.plain(Request("GET", f"{beside}/{NOBODY}/{NOBODY}", headers=shown))
     caller.told(answer, "reason", caller.reason("route.path"))
 
@@ -126,40 +58,14 @@ def _no_method(caller: Caller, path: str) -> None:
     # What would create something at another path is not tried.
     method = next(name for name in METHODS if name not in known)
     operation = next(row for row in caller.provider.operations.values() if row.path == path)
-    asked = _addressed(operation).request()
+    asked = addressed(operation).request()
     answer = caller.plain(replace(asked, method=method, headers={**asked.headers, **caller.credential(operation)}))
     caller.told(answer, "method", caller.reason("route.method"))
     allow = answer.headers.get("allow")
+    if allow is None and answer.status == 405:
+        caller.fail("method", "405 comes without Allow", expected=sorted(known))
     if allow is not None and {word.strip() for word in allow.split(",")} != known:
         caller.fail("method", "Allow does not list the path's methods", expected=sorted(known), got=allow)
-
-
-# Tasks
-
-
-def _strangers(agreement: Agreement) -> Iterator[Message]:
-    """A message of each query and cancel, about a task of nobody."""
-    for operation in agreement.provider.operations.values():
-        if operation.role in ("query", "cancel"):
-            shown = next((row for _, row in example_messages(agreement) if row.operation is operation), None)
-            linked = next((row for row in _linked(agreement) if row.operation is operation), None)
-            yield linked or shown or _addressed(operation)
-
-
-def _linked(agreement: Agreement) -> Iterator[Message]:
-    """The messages of the links of creates, with an id of nobody."""
-    for operation in agreement.provider.operations.values():
-        if operation.role == "create":
-            yield from strange_links(agreement, operation, NOBODY)
-
-
-def _unknown(caller: Caller, message: Message) -> None:
-    """A task of nobody is not found."""
-    seen = caller.call(message)
-    if seen.judgement.refused:
-        caller.refused(seen, caller.answers(seen.judgement.refused[0]), caller.reason("task.unknown"))
-    else:
-        caller.refused(seen, caller.reason("task.unknown"))
 
 
 # Bodies
@@ -198,7 +104,7 @@ def _no_type(caller: Caller, operation: Operation) -> None:
 def _raw(caller: Caller, operation: Operation, body: bytes, type_: str, situation: str) -> None:
     headers = {"content-type": type_, **caller.credential(operation)}
     answer = caller.plain(replace(Message(operation).request(), body=body, headers=headers))
-    caller.told(answer, "refused", caller.reason(situation))
+    caller.told(answer, "refused" if answer.status < 400 else "reason", caller.reason(situation))
 
 
 def _taken(caller: Caller, jobs: Jobs, job: Message) -> None:
