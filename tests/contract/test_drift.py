@@ -383,7 +383,13 @@ def test_calls_that_overlap_may_answer_in_any_order() -> None:
     """A query that began before another had ended may show an older state."""
     slow = entry(TASK, data(task_status="succeed"), second=1) | {"time": 5000}
     assert drifts(slow, entry(TASK, data(task_status="processing", task_result={}), second=2)) == []
-    assert drifts(slow, entry(TASK, data(task_status="processing", task_result={}), second=9)) != []
+    late = entry(TASK, data(task_status="processing", task_result={}), second=9)
+    assert [row.kind for row in drifts(slow, late)] == ["illegal-transition"]
+    # Of two that have ended the one that began later counts, whichever ended last.
+    older = entry(TASK, data(task_status="processing", task_result={}), second=0) | {"time": 7000}
+    ended = entry(TASK, data(task_status="succeed"), second=1)
+    assert drifts(older, ended) == []
+    assert [row.kind for row in drifts(older, ended, late)] == ["illegal-transition"]
 
 
 def test_words_of_several_states_in_one_reply() -> None:
