@@ -509,6 +509,13 @@ def test_refusals_for_other_reasons_say_nothing_of_the_rules() -> None:
     assert drifts(abridged) == []
 
 
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 429, 500])
+def test_a_new_error_that_is_no_matter_of_the_request_is_one_drift(status: int) -> None:
+    """Its status says that it is about keys, money, limits or the server: no rule is missing."""
+    found = drifts(entry(CREATE, status=status, body=error(1999, "Come back on Monday"), ask=PLAIN))
+    assert [row.kind for row in found] == ["new-error-code"]
+
+
 def test_a_new_refusal_of_what_the_rules_accept_is_two_drifts() -> None:
     """The text is new, and so is that there is a reason at all; the rule names the entry that is suggested."""
     one = entry(
