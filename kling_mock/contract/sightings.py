@@ -73,8 +73,7 @@ def spots(template: Place, path: Path = ()) -> Iterator[tuple[Path, str]]:
         yield from spots(place.get("$value"), path)
     else:
         for key, below in place.items():
-            if key != "$when":
-                yield from spots(below, (*path, key))
+            yield from spots(below, (*path, key))
         for index, below in enumerate(place.each()):
             yield from spots(below, (*path, index))
 

@@ -439,7 +439,8 @@ def test_a_value_that_was_accepted_and_the_schema_refuses() -> None:
 
 def test_a_bound_that_was_passed() -> None:
     """A number beyond its maximum, and a parameter of the query beyond its own."""
-    row = only(asked(cfg_scale=1.5))
+    row = only(asked(cfg_scale=1.2), asked(cfg_scale=1.5), asked(cfg_scale=1.3))
+    assert row.count == 3
     assert told(row.edits) == [("replace", SCHEMAS, "/Share/maximum", 1.5)]
     row = only(entry(LIST, path="/v1/videos/image2video?pageNum=1&pageSize=600"))
     assert (row.kind, row.pointer) == ("accepted-though-refused", "query/pageSize")
