@@ -177,7 +177,7 @@ class ReplyJudge:
                 yield from self._strangers(items, item, (*path, index))
         if isinstance(value, dict):
             parts = self._parts(schemas, value)
-            owners = [part for part in parts if raw(part, "properties").node]
+            owners = [part for part in parts if part.node.get("properties")]
             for key, item in value.items():
                 below = _spoken_of(parts, key)
                 if below:
@@ -196,10 +196,11 @@ class ReplyJudge:
             found[place.file, place.at] = place
             if isinstance(place.node.get("$ref"), str):
                 waiting.append(place.refer(place.node["$ref"]))
-            waiting += [part for word in ("then", "else") if (part := raw(place, word)).node is not None]
-            waiting += rows(raw(place, "allOf"))
+            for word in ("then", "else"):
+                waiting += [raw(place, word)] if word in place.node else []
+            waiting += rows(raw(place, "allOf")) if "allOf" in place.node else ()
             for word in ALTERNATIVES:
-                waiting += self._fitting(list(rows(raw(place, word))), value)
+                waiting += self._fitting(list(rows(raw(place, word))), value) if word in place.node else []
         return list(found.values())
 
     def _fitting(self, choices: list[Place], value: Any) -> list[Place]:
@@ -243,8 +244,9 @@ def _spoken_of(parts: Iterable[Place], key: str) -> list[Place]:
     """The schemas that speak of a key: by its name, a pattern, or as one more."""
     found = []
     for part in parts:
-        named = [below for name, below in entries(raw(part, "properties")) if name == key]
-        named += [below for name, below in entries(raw(part, "patternProperties")) if re.search(name, key)]
-        more = raw(part, "additionalProperties")
-        found += named or ([more] if isinstance(more.node, dict) or more.node is True else [])
+        named = [raw(raw(part, "properties"), key)] if key in part.node.get("properties", ()) else []
+        if "patternProperties" in part.node:
+            named += [below for name, below in entries(raw(part, "patternProperties")) if re.search(name, key)]
+        more = part.node.get("additionalProperties")
+        found += named or ([raw(part, "additionalProperties")] if isinstance(more, dict) or more is True else [])
     return found

@@ -38,6 +38,26 @@ class _Seen:
     words: list[Word] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Course:
+    """What was seen of one task: by calls that have ended, the latest of them, and by those that had not yet."""
+
+    latest: tuple[int, frozenset[str]] = (-1, frozenset())
+    open: list[tuple[int, int, frozenset[str]]] = field(default_factory=list)
+
+    def saw(self, start: int, end: int, states: frozenset[str]) -> None:
+        """A call from `start` to `end` showed the task in one of these states."""
+        self.open.append((end, start, states))
+
+    def before(self, now: int) -> frozenset[str]:
+        """The states that the task was seen in by the latest call that had ended; calls come in the order of starts."""
+        for end, start, states in self.open:
+            if end <= now and start >= self.latest[0]:
+                self.latest = (start, states)
+        self.open = [row for row in self.open if row[0] > now]
+        return self.latest[1]
+
+
 def spots(template: Place, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """The places of a template that show a task: a column of its state, or "" for its id; "*" is each item."""
     place = template.follow()
@@ -53,26 +73,25 @@ def spots(template: Place, path: Path = ()) -> Iterator[tuple[Path, str]]:
         yield from spots(place.get("$value"), path)
     else:
         for key, below in place.items():
-            if key != "$when":
-                yield from spots(below, (*path, key))
+            yield from spots(below, (*path, key))
         for index, below in enumerate(place.each()):
             yield from spots(below, (*path, index))
 
 
-def templates(operation: Place) -> list[Place]:
-    """The templates of an operation's good replies, one for each variant."""
+def readings(operation: Place) -> list[list[tuple[Path, str]]]:
+    """The places of an operation's good replies that show tasks: a list for each template, one per variant."""
     found = []
     for status, response in operation.get("responses").items():
         for _, media in response.get("content").items() if status.startswith("2") else ():
             found += [media.get("x-mock-body")] if "x-mock-body" in media.node else []
             found += [body for _, body in media.get("x-mock-bodies").items()]
-    return found
+    return [list(spots(template)) for template in found]
 
 
-def sightings(templates: Iterable[Place], document: Any) -> list[Sighting]:
+def sightings(readings: Iterable[Sequence[tuple[Path, str]]], document: Any) -> list[Sighting]:
     """The tasks that a reply shows, by the template of which it has the most."""
-    readings = [list(_read(list(spots(template)), document)) for template in templates]
-    return max(readings, key=lambda rows: sum(len(row.words) for row in rows), default=[])
+    found = [list(_read(places, document)) for places in readings]
+    return max(found, key=lambda rows: sum(len(row.words) for row in rows), default=[])
 
 
 def _read(places: Sequence[tuple[Path, str]], document: Any) -> Iterator[Sighting]:

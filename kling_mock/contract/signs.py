@@ -89,8 +89,7 @@ class Look:
     new: Novelty | None
 
 
-Courses = dict[str, list[tuple[Recorded, frozenset[str]]]]
-"""By task: the exchanges that showed it, and the states that it may have been in."""
+Courses = dict[str, sightings.Course]
 
 
 class Comparison:
@@ -103,6 +102,7 @@ class Comparison:
         self.judge = ReplyJudge(documents, provider.name)
         self.catalogue = Catalogue(self.root, provider)
         self._pages = _pages(provider)
+        self._readings = {name: sightings.readings(place) for name, place in self.judge.operations.items()}
 
     def signs(self, exchanges: Iterable[Recorded]) -> Iterator[Sign]:
         """Everything that the exchanges, in the order of time, show and the documents do not explain."""
@@ -194,13 +194,13 @@ class Comparison:
 
     def _states(self, operation: Operation, one: Recorded, seen: Courses) -> Iterator[Sign]:
         """Words for states that no state has, and tasks that took a way that there is not."""
-        place, lifecycle = self.judge.operations[operation.id], self.provider.lifecycle
-        for sighting in sightings.sightings(sightings.templates(place), one.reply):
+        lifecycle = self.provider.lifecycle
+        for sighting in sightings.sightings(self._readings[operation.id], one.reply):
             strange = sightings.strange(lifecycle, sighting)
             for word in strange:
                 message = f"no state has the word {show(word.value)} for {word.column}"
-                last = seen.get(sighting.id or "", [])
-                more = {"before": last[-1][1] if last else frozenset(), "words": sighting.words}
+                course = seen.get(sighting.id or "", sightings.Course())
+                more = {"before": course.before(one.at or 0), "words": sighting.words}
                 key = (word.column, repr(word.value))
                 yield Sign("new-state", key, operation.id, _wild(word.path), message, one, word, more)
             states = sightings.states(lifecycle, sighting.words)
@@ -211,7 +211,9 @@ class Comparison:
                 message = f"no state has these words together: {told}"
                 yield Sign("mixed-states", (told,), operation.id, _wild(sighting.words[0].path), message, one)
             elif sighting.id is not None:
-                yield from self._course(operation, one, sighting, states, seen.setdefault(sighting.id, []))
+                yield from self._course(
+                    operation, one, sighting, states, seen.setdefault(sighting.id, sightings.Course())
+                )
 
     def _course(
         self,
@@ -219,16 +221,17 @@ class Comparison:
         one: Recorded,
         sighting: sightings.Sighting,
         states: frozenset[str],
-        before: list[tuple[Recorded, frozenset[str]]],
+        course: sightings.Course,
     ) -> Iterator[Sign]:
         """Whether a task may be in one of these states after those that it was seen in by calls that had ended."""
-        ended = [was for other, was in before if (other.at or 0) + other.took <= (one.at or 0)]
-        before.append((one, states))
-        if ended and not sightings.may_follow(self.provider.lifecycle, ended[-1], states):
-            was, now = " or ".join(sorted(ended[-1])), " or ".join(sorted(states))
+        start = one.at or 0
+        before = course.before(start)
+        course.saw(start, start + one.took, states)
+        if before and not sightings.may_follow(self.provider.lifecycle, before, states):
+            was, now = " or ".join(sorted(before)), " or ".join(sorted(states))
             message = f"a task was {now} after it had been {was}; no way leads there"
             at = _wild(sighting.words[0].path)
-            yield Sign("illegal-transition", (was, now), operation.id, at, message, one, (ended[-1], states))
+            yield Sign("illegal-transition", (was, now), operation.id, at, message, one, (before, states))
 
 
 def _asked(one: Recorded, path: Mapping[str, str]) -> Any:

@@ -383,7 +383,13 @@ def test_calls_that_overlap_may_answer_in_any_order() -> None:
     """A query that began before another had ended may show an older state."""
     slow = entry(TASK, data(task_status="succeed"), second=1) | {"time": 5000}
     assert drifts(slow, entry(TASK, data(task_status="processing", task_result={}), second=2)) == []
-    assert drifts(slow, entry(TASK, data(task_status="processing", task_result={}), second=9)) != []
+    late = entry(TASK, data(task_status="processing", task_result={}), second=9)
+    assert [row.kind for row in drifts(slow, late)] == ["illegal-transition"]
+    # Of two that have ended the one that began later counts, whichever ended last.
+    older = entry(TASK, data(task_status="processing", task_result={}), second=0) | {"time": 7000}
+    ended = entry(TASK, data(task_status="succeed"), second=1)
+    assert drifts(older, ended) == []
+    assert [row.kind for row in drifts(older, ended, late)] == ["illegal-transition"]
 
 
 def test_words_of_several_states_in_one_reply() -> None:
@@ -433,7 +439,8 @@ def test_a_value_that_was_accepted_and_the_schema_refuses() -> None:
 
 def test_a_bound_that_was_passed() -> None:
     """A number beyond its maximum, and a parameter of the query beyond its own."""
-    row = only(asked(cfg_scale=1.5))
+    row = only(asked(cfg_scale=1.2), asked(cfg_scale=1.5), asked(cfg_scale=1.3))
+    assert row.count == 3
     assert told(row.edits) == [("replace", SCHEMAS, "/Share/maximum", 1.5)]
     row = only(entry(LIST, path="/v1/videos/image2video?pageNum=1&pageSize=600"))
     assert (row.kind, row.pointer) == ("accepted-though-refused", "query/pageSize")
@@ -501,6 +508,13 @@ def test_refusals_for_other_reasons_say_nothing_of_the_rules() -> None:
         CREATE, status=400, body=error(1201, "Image pixel is invalid"), ask={"image": "<13579 characters>"}
     )
     assert drifts(abridged) == []
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 429, 500])
+def test_a_new_error_that_is_no_matter_of_the_request_is_one_drift(status: int) -> None:
+    """Its status says that it is about keys, money, limits or the server: no rule is missing."""
+    found = drifts(entry(CREATE, status=status, body=error(1999, "Come back on Monday"), ask=PLAIN))
+    assert [row.kind for row in found] == ["new-error-code"]
 
 
 def test_a_new_refusal_of_what_the_rules_accept_is_two_drifts() -> None:
