@@ -58,8 +58,8 @@ def nearness(rule: Place) -> Nearness:
     for schema in schemas:
         for name, values in _named(schema):
             named.setdefault(name, set()).update(values)
-    if not isinstance(example, dict):
-        return Nearness()
+    if not isinstance(example, dict):  # of a rule over one field's value, it is such a value
+        return Nearness(frozenset(tokens(rule.node.get("field", ""))[:1]))
     given = {name: values for name, values in named.items() if not is_absent(example.get(name))}
     sides = {name: Side(frozenset(some), text(example[name]) in some) for name, some in given.items() if some}
     return Nearness(frozenset(given), sides)

@@ -298,6 +298,17 @@ def test_a_rule_that_the_request_is_far_from_is_not_held(watched: Watched) -> No
     assert labels(seen, "held") == ["a-kite-needs-wind"]
 
 
+def test_a_rule_over_one_field_is_held_by_a_value_that_it_takes(watched: Watched) -> None:
+    """Its examples are values and no bodies; where the field is not said, its default is held against it."""
+    client, seen = watched("rixapi")
+    path, body = "/kling/v1/images/generations", {"prompt": "a lighthouse"}
+    client.send("POST", path, {**body, "model_name": "kling-v99"})
+    assert "image-model-is-served" not in labels(seen, "held")
+    assert "image-model-is-served" in labels(seen, "fired")
+    client.send("POST", path, {**body, "model_name": "kling-v2"})
+    assert "image-model-is-served" in labels(seen, "held")
+
+
 def test_rules_over_images_are_held_by_an_image_that_was_looked_at(watched: Watched) -> None:
     """An address is not fetched, so nothing is known of it; of an image with a fault only the fault."""
     client, seen = watched("kling")

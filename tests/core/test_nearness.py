@@ -60,6 +60,14 @@ def test_a_comparison_is_near_by_its_numbers_and_by_when_it_counts() -> None:
     assert near({"facts": {"mask": []}}, compare={"images": ["mask"], "same": ["width"]}) == Nearness()
 
 
+def test_a_rule_over_the_value_of_a_field_is_near_whoever_gives_that_field() -> None:
+    """Its example is such a value."""
+    found = near("bear", schema={"enum": ["bear"]}, field="/toy")
+    assert found.fits({"toy": "bear"})
+    assert not found.fits({"toy": ""})
+    assert near("bear", schema={"enum": ["bear"]}) == Nearness()
+
+
 @pytest.mark.parametrize("document", [None, [], "text", {}])
 def test_nothing_comes_near_a_rule_whose_example_gives_none_of_its_fields(document: Any) -> None:
     """Not the empty request either."""
