@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kling_mock.contract.coverage import DIMENSIONS, Coverage, Share, Tally
 from kling_mock.contract.coverage_errors import forms, recognised
-from kling_mock.contract.coverage_points import kind_of
+from kling_mock.contract.coverage_points import kind_of, listed
 from kling_mock.core.compiling import compile_provider
 from kling_mock.core.documents import Place
 from kling_mock.core.model import Attempt, Exchange, Sight, Violation
@@ -23,6 +23,7 @@ from kling_mock.testing.witness import WatchedStore
 from tests import exchanges
 from tests.conftest import AT, PROVIDERS, SEED, TOYS, Client, Wall
 from tests.exchanges import every_provider
+from tests.test_capabilities import ask, rows
 
 MEDIA = bundled("fixtures") / "media"
 Watched = Callable[[str], tuple[Client, Coverage]]
@@ -201,6 +202,34 @@ def test_values_in_paths_and_of_fields_in_objects_are_values_too(watched: Watche
     body = {"image": "https://example.com/a.png", "model_name": "kling-v1-5", "mode": "pro", "camera_control": camera}
     client.send("POST", "/kling/v1/videos/image2video", body)
     assert "createImageToVideo camera_control/type=simple" in labels(seen, "values")
+
+
+@every_provider
+def test_every_value_that_counts_can_be_sent(provider: Provider, watched: Watched) -> None:
+    """In the request of a fixture, one after the other: so far as there is one for the operation, none is missing."""
+    client, seen = watched(provider.name)
+    shown = list(exchanges.of_role(provider, "create"))
+    for name in shown:
+        for body in exchanges.operation_of(name).bodies.values():
+            for path, value in listed(body.reader):
+                for token in reversed(path[1:]):
+                    value = [value] if token == "*" else {token: value}
+                exchanges.send(client.other(), exchanges.written(name, {path[0]: value}))
+    known = {exchanges.operation_of(name).id for name in shown}
+    assert shown
+    assert [point for point in seen.missing("values") if point.operation in known] == []
+
+
+def test_every_feature_that_counts_can_be_had(watched: Watched) -> None:
+    """Asked for with each model and mode of the vendor's map in some length; what it lacks covers the limit."""
+    client, seen = watched("kling")
+    for model, mode, cells in rows():
+        for feature in cells:
+            for seconds in (5, 10, 11):
+                ask(client.other(), feature, model, mode, seconds)
+    assert seen.missing("features") == []
+    assert client.provider.capabilities is not None
+    assert set(client.provider.capabilities.features) <= set(labels(seen, "fired"))
 
 
 def test_a_path_may_stand_below_a_mount_point() -> None:
