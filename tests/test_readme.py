@@ -85,10 +85,9 @@ def test_every_command_of_the_readme_exists_with_its_options() -> None:
 
 def test_every_option_of_the_readme_belongs_to_some_command() -> None:
     """An option in backquotes without its command (`--fetch-images`) exists too, pytest's among them."""
-    plugin = (Path(kling_mock.__file__).parent / "testing" / "plugin.py").read_text(encoding="utf-8")
-    known = set(re.findall(r'"(--[a-z-]+)"', plugin)) | {
-        option for command in main.commands.values() for row in command.params for option in row.opts
-    }
+    plugins = (Path(kling_mock.__file__).parent / "testing").glob("*plugin.py")
+    known = {option for file in plugins for option in re.findall(r'"(--[a-z-]+)"', file.read_text(encoding="utf-8"))}
+    known |= {option for command in main.commands.values() for row in command.params for option in row.opts}
     said = set(re.findall(r"`(--[a-z-]+)[^`]*`", TEXT))
     assert "--fetch-images" in said
     assert said <= known | {"--help"}

@@ -29,8 +29,8 @@ from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.reading import Reader, is_absent
 from kling_mock.core.routes import segments
 
-STORED = ("mock/task.", "mock/alias.", "mock/balance.", "mock/slots.")
-"""How the refusals begin that only the store can know of: they come after all that the request says."""
+STORED = frozenset({"task", "alias", "balance", "slots"})
+"""The stages of the refusals that only the store can know of: they come after all that the request says."""
 
 
 class Sighting:
@@ -49,7 +49,7 @@ class Sighting:
         """The operation, if the request came as far as the rules."""
         table = self.provider.capabilities
         known = {*self.provider.rules, *(table.features if table else ())}
-        return self.operation if all(row in known or row.startswith(STORED) for row in self.refused) else None
+        return self.operation if all(row in known or _stored(row) for row in self.refused) else None
 
     @cached_property
     def body(self) -> Any:
@@ -81,6 +81,11 @@ class Sighting:
             return []
         found = images(self.operation, self.document)
         return [(role, at, value[:8].lower().startswith(("http://", "https://"))) for role, at, value in found]
+
+
+def _stored(rule: str) -> bool:
+    by, _, situation = rule.partition("/")
+    return by == "mock" and situation.partition(".")[0] in STORED
 
 
 def operations(seen: Sighting) -> Iterator[Point]:

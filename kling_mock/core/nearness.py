@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from kling_mock.core.documents import Place, tokens
-from kling_mock.core.expressions import text
+from kling_mock.core.expressions import point, text
 from kling_mock.core.reading import is_absent
 
 EVERY, ONE = ("allOf", "anyOf", "oneOf"), ("not", "if", "then", "else")
@@ -30,13 +30,18 @@ class Side(Struct, frozen=True):
 
 
 class Nearness(Struct, frozen=True):
-    """The fields of the valid example that the rule speaks of, and the sides on which their values are."""
+    """The fields of the valid example that the rule speaks of, and the sides on which their values are.
+
+    `within` is the path to the object that has these fields, where that is not the whole document.
+    """
 
     fields: frozenset[str] = frozenset()
     sides: Mapping[str, Side] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
 
     def fits(self, document: Any) -> bool:
         """Whether a read document comes as near; never, where the example itself gives no field of the rule."""
+        document = point(document, list(self.within))
         if not self.fields or not isinstance(document, dict):
             return False
         given = all(not is_absent(document.get(name)) for name in self.fields)
@@ -58,11 +63,13 @@ def nearness(rule: Place) -> Nearness:
     for schema in schemas:
         for name, values in _named(schema):
             named.setdefault(name, set()).update(values)
-    if not isinstance(example, dict):
-        return Nearness()
+    if not isinstance(example, dict):  # of a rule over one field's value, it is such a value
+        return Nearness(frozenset(tokens(rule.node.get("field", ""))[:1]))
     given = {name: values for name, values in named.items() if not is_absent(example.get(name))}
     sides = {name: Side(frozenset(some), text(example[name]) in some) for name, some in given.items() if some}
-    return Nearness(frozenset(given), sides)
+    path = tokens(rule.node.get("field", ""))
+    within = next((path[:index] for index, name in enumerate(path) if name in named), [])
+    return Nearness(frozenset(given), sides, tuple(within))
 
 
 def _named(schema: Place) -> Iterator[tuple[str, set[str]]]:

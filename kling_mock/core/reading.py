@@ -247,6 +247,8 @@ def _documented_type(node: Mapping[str, Any]) -> str | None:
 def _choices(node: Mapping[str, Any], type_: str | None) -> tuple[Any, ...]:
     """The values of an `enum` as they are read, each once; what counts as absent is none of them."""
     listed = [item for item in _documented(node, "enum") or () if not is_absent(item)]
+    if not listed:
+        return ()
     read = (convert(item, type_) if type_ else item for item in listed)
     return tuple({(type(item), text(item)): item for item in read if not is_absent(item)}.values())
 

@@ -115,17 +115,17 @@ class Schemas:
 
     def rules_in(self, place: Place) -> frozenset[str]:
         """The ids of the rules that stand in the schema at `place`, or in one that it refers to."""
-        found, seen, waiting = set[str](), set[str](), [place.follow()]
+        seen, waiting = {f"{place.file}#{place.at}"}, [place]
         while waiting:
             here = waiting.pop()
-            reference = f"{here.file}#{here.at}"
-            if reference in seen:
-                continue
-            seen.add(reference)
-            if reference in self.rules:
-                found.add(self.rules[reference].id)
-            waiting += [*(below for _, below in here.items()), *here.each()]
-        return frozenset(found)
+            for node in _referring(here.node):
+                there = here.refer(node["$ref"])
+                if (reference := f"{there.file}#{there.at}") not in seen:
+                    seen.add(reference)
+                    waiting.append(there)
+        inside = (rule for at, rule in self.rules.items() if any(above in seen for above in _upward(at)))
+        around = (self.rules[above] for at in seen for above in _upward(at) if above in self.rules)
+        return frozenset(rule.id for rule in (*inside, *around))
 
     def at(self, location: str) -> tuple[str, Any]:
         """The "file#pointer" of an absolute keyword location, and the node there."""
@@ -136,6 +136,25 @@ class Schemas:
         for token in tokens(path):
             node = node.get(token) if isinstance(node, dict) else node[int(token)] if isinstance(node, list) else None
         return reference, node
+
+
+def _upward(reference: str) -> Iterator[str]:
+    """A "file#pointer" and those of all that it stands in."""
+    while "/" in reference:
+        yield reference
+        reference = reference.rpartition("/")[0]
+
+
+def _referring(node: Any) -> Iterator[dict[str, Any]]:
+    """Every object with a `$ref` at or below a node."""
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node
+        for below in node.values():
+            yield from _referring(below)
+    elif isinstance(node, list):
+        for below in node:
+            yield from _referring(below)
 
 
 class Rule:
@@ -256,11 +275,7 @@ class Schema:
 
     def _rule(self, reference: str) -> Rule | None:
         """The rule whose schema holds this keyword: walk the location upward."""
-        while "/" in reference:
-            if reference in self._all.rules:
-                return self._all.rules[reference]
-            reference = reference.rpartition("/")[0]
-        return None
+        return next((self._all.rules[above] for above in _upward(reference) if above in self._all.rules), None)
 
 
 def _decided(node: Any) -> tuple[tuple[str, ...], bool]:

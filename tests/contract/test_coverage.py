@@ -11,9 +11,11 @@ from msgspec.structs import replace
 
 from kling_mock.contract.coverage import DIMENSIONS, Coverage, Share, Tally
 from kling_mock.contract.coverage_errors import forms, recognised
+from kling_mock.contract.coverage_points import kind_of, listed
+from kling_mock.core.compiling import compile_provider
 from kling_mock.core.documents import Place
-from kling_mock.core.model import Attempt, Exchange, Sight
-from kling_mock.core.provider import Provider
+from kling_mock.core.model import Attempt, Exchange, Sight, Violation
+from kling_mock.core.provider import Operation, Provider
 from kling_mock.loading import bundled, read_documents
 from kling_mock.report_examples import Examples
 from kling_mock.server.mock import Mock, Options
@@ -21,6 +23,7 @@ from kling_mock.testing.witness import WatchedStore
 from tests import exchanges
 from tests.conftest import AT, PROVIDERS, SEED, TOYS, Client, Wall
 from tests.exchanges import every_provider
+from tests.test_capabilities import ask, rows
 
 MEDIA = bundled("fixtures") / "media"
 Watched = Callable[[str], tuple[Client, Coverage]]
@@ -149,6 +152,25 @@ def test_an_operation_is_covered_by_success(watched: Watched) -> None:
     assert labels(seen, "operations") == ["orderToy", "showToy"]
 
 
+def test_a_gateways_page_and_a_refusal_with_200_are_no_success(toymaker: Provider) -> None:
+    """What counts is that nothing was wrong, and that the answer says so."""
+    wrong = Violation("orderToy/toy/enum", "/toy", "should be one of bear")
+    for row in (exchange(toymaker, "create", reply={"status": 502}), exchange(toymaker, "create", violations=(wrong,))):
+        assert labels(Coverage(toymaker).add(row), "operations") == []
+    warned = replace(wrong, severity="warning")
+    assert labels(Coverage(toymaker).add(exchange(toymaker, "create", violations=(warned,))), "operations") == [
+        "orderToy"
+    ]
+
+
+def test_what_only_the_store_refuses_was_read_to_its_end(toymaker: Provider) -> None:
+    """The pack is empty: the request was right, and its values were understood."""
+    request = {"headers": {"Content-Type": "application/json"}, "body": {"toy": "train"}}
+    empty = Violation("mock/balance.empty", "", "the pack holds less")
+    row = exchange(toymaker, "create", request=request, violations=(empty,), reply={"status": 429})
+    assert labels(Coverage(toymaker).add(row), "values") == ["orderToy toy=train"]
+
+
 def test_a_value_is_covered_by_sending_it_as_text_or_number_and_not_by_its_default(watched: Watched) -> None:
     """`seconds` is 4 unless it is said."""
     client, seen = watched("toymaker")
@@ -182,6 +204,67 @@ def test_values_in_paths_and_of_fields_in_objects_are_values_too(watched: Watche
     assert "createImageToVideo camera_control/type=simple" in labels(seen, "values")
 
 
+@every_provider
+def test_every_value_that_counts_can_be_sent(provider: Provider, watched: Watched) -> None:
+    """In the request of a fixture, one after the other: so far as there is one for the operation, none is missing."""
+    client, seen = watched(provider.name)
+    shown = list(exchanges.of_role(provider, "create"))
+    for name in shown:
+        for body in exchanges.operation_of(name).bodies.values():
+            for path, value in listed(body.reader):
+                for token in reversed(path[1:]):
+                    value = [value] if token == "*" else {token: value}
+                exchanges.send(client.other(), exchanges.written(name, {path[0]: value}))
+    known = {exchanges.operation_of(name).id for name in shown}
+    assert shown
+    assert [point for point in seen.missing("values") if point.operation in known] == []
+
+
+def test_every_feature_that_counts_can_be_had(watched: Watched) -> None:
+    """Asked for with each model and mode of the vendor's map in some length; what it lacks covers the limit."""
+    client, seen = watched("kling")
+    for model, mode, cells in rows():
+        for feature in cells:
+            for seconds in (5, 10, 11):
+                ask(client.other(), feature, model, mode, seconds)
+    assert seen.missing("features") == []
+    assert client.provider.capabilities is not None
+    assert set(client.provider.capabilities.features) <= set(labels(seen, "fired"))
+
+
+def test_a_path_may_stand_below_a_mount_point() -> None:
+    """As `serve --mount` puts it there; the last segments are the operation's."""
+    provider = PROVIDERS["rixapi"]
+    row = exchange(provider, "query", request={"path": "/relay/here/kling/v1/videos/text2video/id-1"})
+    assert labels(Coverage(provider).add(row), "values") == ["getTask action=videos", "getTask action2=text2video"]
+
+
+def test_values_of_headers_do_not_count(toy_documents: dict[str, Any]) -> None:
+    """The journal does not keep them all, so nobody could cover them."""
+    parameters = [
+        {"name": name, "in": where, "schema": {"enum": ["x"]}} for name, where in (("H", "header"), ("q", "query"))
+    ]
+    toy_documents["toymaker/openapi.yaml"]["paths"]["/workshop/orders"]["get"]["parameters"] += parameters
+    named = [point.label for point in Coverage(compile_provider(toy_documents, "toymaker")).missing("values")]
+    assert "listToys q=x" in named
+    assert "listToys H=x" not in named
+
+
+def test_a_feature_that_is_refused_or_warned_of_was_not_had(watched: Watched) -> None:
+    """For whatever reason the request was refused; an undocumented combination passes with a warning."""
+    client, seen = watched("kling")
+    tail = {"image_tail": "https://example.com/b.png", "model_name": "kling-v1-5", "mode": "pro"}
+    assert film(client, **tail, cfg_scale=7) == 400
+    assert labels(seen, "features") == []
+    request = {"headers": {}, "body": {"image": "https://example.com/a.png", **tail}}
+    warned = Violation("start_end", "/image_tail", "is not documented", "warning")
+    words = {"request": request, "operation": "createImageToVideo"}
+    seen.add(exchange(client.provider, "create", **words, violations=(warned,)))
+    assert labels(seen, "features") == []
+    seen.add(exchange(client.provider, "create", **words))
+    assert labels(seen, "features") == ["image_tail (start_end) on kling-v1-5"]
+
+
 def test_a_feature_is_covered_by_a_model_that_has_it_and_its_limit_by_one_that_has_not(watched: Watched) -> None:
     """The issue's own example: image_tail on kling-v1-5."""
     client, seen = watched("kling")
@@ -204,11 +287,22 @@ def rule_bodies() -> Iterator[tuple[str, str, Any, Any]]:
             shown = [rule.node[which] for which in ("valid", "invalid")]
             if "compare" in rule.node:
                 shown = [row.get("document") for row in shown]
-            if provider.rules[name].near.fields and all(isinstance(row, dict) for row in shown):
+            if (
+                provider.rules[name].near.fields
+                and not provider.rules[name].near.within
+                and all(isinstance(row, dict) for row in shown)
+            ):
                 yield provider.name, name, *shown
 
 
-BODIES = [row for row in rule_bodies() if not row[1].startswith(("spoken-", "recording-"))]  # those are parts of a body
+def kinds(provider: Provider, rule: str, operation: Operation) -> frozenset[str]:
+    """The kinds of task for which an operation's request is held against a rule."""
+    if any(rule in body.rules for body in operation.bodies.values()):
+        return frozenset({kind_of(operation)})
+    return next((row.kinds for row in provider.judged if row.rule.id == rule), frozenset())
+
+
+BODIES = list(rule_bodies())
 
 
 @pytest.mark.parametrize(("name", "rule", "valid", "invalid"), BODIES, ids=[f"{n}-{r}" for n, r, *_ in BODIES])
@@ -222,8 +316,10 @@ def test_a_rules_own_examples_cover_it(name: str, rule: str, valid: Any, invalid
     assert rule not in labels(seen, "fired")
     client, seen = watched(name)
     for operation in creates:
-        client.send(operation.method, operation.path, invalid)
+        if kind_of(operation) in kinds(client.provider, rule, operation):
+            client.send(operation.method, operation.path, invalid)
     assert rule in labels(seen, "fired")
+    assert rule not in labels(seen, "held")
 
 
 def test_a_rule_that_the_request_is_far_from_is_not_held(watched: Watched) -> None:
@@ -233,6 +329,25 @@ def test_a_rule_that_the_request_is_far_from_is_not_held(watched: Watched) -> No
     assert labels(seen, "held") == []
     order(client, toy="kite", wind=3)
     assert labels(seen, "held") == ["a-kite-needs-wind"]
+
+
+def test_a_rule_within_a_part_of_the_body_is_held_there(watched: Watched) -> None:
+    """A relay's lip-sync has its words in an object of their own."""
+    client, seen = watched("rixapi")
+    body = {"input": {"task_id": "none", "video_id": "v", "mode": "text2video", "text": "good morning"}}
+    client.send("POST", "/kling/v1/videos/lip-sync", body)
+    assert labels(seen, "held") == ["spoken-text-is-given"]
+
+
+def test_a_rule_over_one_field_is_held_by_a_value_that_it_takes(watched: Watched) -> None:
+    """Its examples are values and no bodies; where the field is not said, its default is held against it."""
+    client, seen = watched("rixapi")
+    path, body = "/kling/v1/images/generations", {"prompt": "a lighthouse"}
+    client.send("POST", path, {**body, "model_name": "kling-v99"})
+    assert "image-model-is-served" not in labels(seen, "held")
+    assert "image-model-is-served" in labels(seen, "fired")
+    client.send("POST", path, {**body, "model_name": "kling-v2"})
+    assert "image-model-is-served" in labels(seen, "held")
 
 
 def test_rules_over_images_are_held_by_an_image_that_was_looked_at(watched: Watched) -> None:
@@ -253,6 +368,7 @@ def test_rules_that_compare_images_are_held_by_two_of_them(watched: Watched) -> 
     square = base64_of("square-300x300.png")
     film(client, image="https://example.com/a.png", static_mask=square, model_name="kling-v1")
     assert "masks-have-one-resolution" not in labels(seen, "held")
+    assert "masks-have-the-images-ratio" not in labels(seen, "held")
     film(client, image=square, static_mask=square, model_name="kling-v1")
     assert "masks-have-the-images-ratio" in labels(seen, "held")
 
@@ -298,8 +414,9 @@ def test_states_and_transitions_are_those_that_answers_show(watched: Watched) ->
 def test_an_answer_that_was_lost_showed_nothing(toymaker: Provider) -> None:
     """Neither a state nor the step into it."""
     row = exchange(toymaker, "create", saw=(Sight("t", "waiting", False),))
-    assert labels(Coverage(toymaker).add(replace(row, lost=True)), "states") == []
-    assert labels(Coverage(toymaker).add(row), "states") == ["waiting"]
+    lost, had = Coverage(toymaker).add(replace(row, lost=True)), Coverage(toymaker).add(row)
+    assert (labels(lost, "states"), labels(lost, "transitions")) == ([], [])
+    assert (labels(had, "states"), labels(had, "transitions")) == (["waiting"], ["create -> waiting"])
 
 
 @every_provider
@@ -371,6 +488,7 @@ def test_an_answer_that_no_entry_makes_is_no_error(toymaker: Provider) -> None:
     assert [entry.name for entry in recognised(known, 401, body)] == ["no-key"]
     assert list(recognised(known, 402, body)) == []
     assert list(recognised(known, 401, {**body, "ok": True})) == []
+    assert list(recognised(known, 401, {**body, "ok": 0})) == []
     assert list(recognised(known, 401, "<html></html>")) == []
     assert list(recognised(known, 401, None)) == []
 

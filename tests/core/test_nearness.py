@@ -60,6 +60,27 @@ def test_a_comparison_is_near_by_its_numbers_and_by_when_it_counts() -> None:
     assert near({"facts": {"mask": []}}, compare={"images": ["mask"], "same": ["width"]}) == Nearness()
 
 
+def test_a_rule_may_stand_within_a_part_of_the_document() -> None:
+    """Its field says where; that of a rule over the document may be deeper than what the rule names of it."""
+    schema = {"required": ["mode", "text"]}
+    found = near({"mode": "a", "text": "b"}, schema=schema, field="/input/text")
+    assert found.fits({"input": {"mode": "c", "text": "d"}})
+    assert not found.fits({"mode": "c", "text": "d"})
+    assert not found.fits({"input": "text"})
+    deep = near(
+        {"camera": {"zoom": 1}}, schema={"properties": {"camera": {"required": ["zoom"]}}}, field="/camera/zoom"
+    )
+    assert deep.fits({"camera": {"zoom": 2}})
+
+
+def test_a_rule_over_the_value_of_a_field_is_near_whoever_gives_that_field() -> None:
+    """Its example is such a value."""
+    found = near("bear", schema={"enum": ["bear"]}, field="/toy")
+    assert found.fits({"toy": "bear"})
+    assert not found.fits({"toy": ""})
+    assert near("bear", schema={"enum": ["bear"]}) == Nearness()
+
+
 @pytest.mark.parametrize("document", [None, [], "text", {}])
 def test_nothing_comes_near_a_rule_whose_example_gives_none_of_its_fields(document: Any) -> None:
     """Not the empty request either."""

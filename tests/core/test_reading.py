@@ -254,6 +254,7 @@ def test_unknown_keys_are_found() -> None:
     ("schema", "choices"),
     [
         ({"enum": ["a", "b", "", None, []]}, ("a", "b")),
+        ({"enum": ["a", "", None], "x-mock-documented": {"type": "string"}}, ("a",)),
         ({"enum": [1, "1", 2, "2", "", None], "x-mock-documented": {"type": "integer"}}, (1, 2)),
         ({"enum": [True, False, "true", "false"], "x-mock-documented": {"type": "boolean"}}, (True, False)),
         ({"enum": ["a", "b", "c"], "x-mock-documented": {"enum": ["a", "b"], "type": "string"}}, ("a", "b")),

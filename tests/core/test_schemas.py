@@ -212,3 +212,33 @@ def test_what_is_no_schema_is_refused(node: dict[str, Any]) -> None:
     [problem] = error.value.problems
     assert (problem.file, problem.pointer) == ("toy/s.yaml", "/here")
     assert problem.message.startswith("no JSON Schema 2020-12: ")
+
+
+def test_the_rules_of_a_schema_are_those_that_its_keywords_can_break() -> None:
+    """By way of others and in circles too, or holds, or is a part of; a rule that nobody refers to is in no schema."""
+    documents = {
+        "toy/s.yaml": {
+            "here": {"allOf": [{"$ref": "#/more"}], "properties": {"wind": {"$ref": "rules.yaml#/deep/schema"}}},
+            "own": {"properties": {"wind": {"type": "number"}}},
+            "part": {"$ref": "rules.yaml#/deep/schema/not"},
+            "more": {"items": [{"$ref": "rules.yaml#/list/schema"}, {"$ref": "#/here"}]},
+            "direct": {"$ref": "rules.yaml#/deep/schema"},
+            "chain": {"$ref": "#/direct"},
+        },
+        "toy/rules.yaml": {name: {"schema": {"not": {"type": "number"}}} for name in ("deep", "list", "lonely")},
+    }
+    schemas = Schemas(documents)
+    for name in documents["toy/rules.yaml"]:
+        schemas.rules[f"toy/rules.yaml#/{name}/schema"] = Rule(name, RULE)
+    schemas.rules["toy/s.yaml#/own/properties/wind"] = Rule("own", RULE)
+    found = {}
+    for name, node in documents["toy/s.yaml"].items():
+        found[name] = schemas.rules_in(Place(documents, "toy/s.yaml", f"/{name}", node))
+    assert found == {
+        "here": {"deep", "list"},
+        "more": {"deep", "list"},
+        "own": {"own"},
+        "part": {"deep"},
+        "direct": {"deep"},
+        "chain": {"deep"},
+    }

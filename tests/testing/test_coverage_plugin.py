@@ -12,6 +12,7 @@ import pytest
 from plugin_user import runner
 
 from kling_mock.contract import coverage, coverage_page, coverage_reports
+from kling_mock.testing import coverage_plugin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,6 +142,11 @@ def test_options_that_make_no_sense_are_told(run: Run, options: list[str], messa
     result = run(WALK, *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([message])
+
+
+def test_the_help_names_every_dimension() -> None:
+    """And only those that there are."""
+    assert coverage_plugin.DIMENSIONS.split(",") == list(coverage.DIMENSIONS)
 
 
 def test_webhooks_and_other_providers_are_seen(run: Run, pytester: pytest.Pytester) -> None:
