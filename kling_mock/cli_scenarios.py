@@ -23,17 +23,21 @@ AT = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 def scenarios(names: tuple[str, ...], scenario_file: Path | None, folders: tuple[Path, ...]) -> None:
     """List the scenarios: what `[mock:NAME]` in a prompt or `Prefer: scenario=NAME` shows.
 
-    Parameters are given beside the name: `[mock:slow seconds=90]`, or `Prefer: scenario="slow seconds=90"`.
+    Parameters are given beside the name: `[mock:slow seconds=90]`, or `Prefer: scenario="slow seconds=90"`. In brackets
+    stand those that a scenario takes, with what they are unless given; `any` is without a limit.
     """
     providers, _ = with_scenarios(load(names, folders), scenario_file)
+    width = max((len(name) for provider in providers.values() for name in provider.scenarios), default=0)
     for provider in providers.values():
         click.echo(provider.name)
         for scenario in provider.scenarios.values():
-            click.echo(f"  {_called(scenario):42} {scenario.shows}")
+            click.echo(f"  {scenario.name:{width}}  {scenario.shows}{_taken(scenario)}")
 
 
-def _called(scenario: Scenario) -> str:
-    return " ".join([scenario.name, *(f"{name}={value}" for name, value in scenario.parameters.items())])
+def _taken(scenario: Scenario) -> str:
+    """The parameters that it takes, with their defaults."""
+    rows = " ".join(f"{name}={value}" for name, value in scenario.parameters.items())
+    return f" ({rows})" if rows else ""
 
 
 def with_scenarios(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kling_mock.core.deciding import decide
 from kling_mock.core.model import Decision, Request
@@ -17,7 +19,9 @@ from kling_mock.server import steering
 from kling_mock.server.app import answer
 from kling_mock.server.mock import Mock, Options
 from kling_mock.server.store import Retention, StoreError, open_store
+from tests import exchanges as fixtures
 from tests.conftest import AT, Client, Wall
+from tests.exchanges import every_provider
 from tests.server.sqlite_worker import VIDEOS, make
 from tests.server.storing import URLS, at_once, url
 from tests.server.test_determinism import PROVIDERS, calls, seen
@@ -134,3 +138,25 @@ def test_a_store_that_fails_is_the_providers_500(mock: Mock, monkeypatch: pytest
         wire = answer(mock, Request("GET", VIDEOS, "", headers))
     assert (wire.status, json.loads(wire.body)["code"]) == (500, 5000)
     assert make(mine).status == 200
+
+
+@pytest.mark.parametrize("kind", URLS)
+@every_provider
+def test_a_changed_spec_does_not_change_a_task(provider: Provider, kind: str, over: Over) -> None:
+    """It keeps its timeline, variant and price: states come when they were to come, and are said as they were."""
+    before = Client(over(kind), provider)
+    variant = provider.variants[-1]
+    made = fixtures.task_of(before, fixtures.make(before, prefer=f"variant={variant}"))
+    patient = {name: dict.fromkeys(rows, (10**9, 10**9)) for name, rows in provider.lifecycle.latency.items()}
+    lifecycle = replace(provider.lifecycle, latency=patient)
+    changed = dataclasses.replace(provider, lifecycle=lifecycle, variants=tuple(reversed(provider.variants)))
+    after = Client(Mock([changed], Options(at=AT, seed="x"), wall=Wall(), store=before.mock.store), changed)
+    for moment in made.timeline[1:]:
+        before.advance(f"{moment.at - before.mock.clocks.now(made.account)}ms")
+        assert steering.view(after.mock, made).state == moment.state
+        assert fixtures.task_of(after, fixtures.poll(after, made.id)) == made
+    assert (made.variant, fixtures.poll(after, made.id).json.keys()) == (
+        variant,
+        fixtures.poll(before, made.id).json.keys(),
+    )
+    assert fixtures.task_of(after, fixtures.make(after)).timeline[1].at >= made.timeline[-1].at + 10**9
