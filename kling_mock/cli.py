@@ -16,8 +16,9 @@ from pathlib import Path
 import click
 
 from kling_mock import __version__
-from kling_mock.cli_judging import explain, price, validate
+from kling_mock.cli_judging import explain, validate
 from kling_mock.cli_options import HOST, PORT, fail, load, prefixes_of, specs_option
+from kling_mock.cli_pricing import price
 from kling_mock.cli_scenarios import scenarios, show
 from kling_mock.cli_serving import serve
 from kling_mock.cli_types import Address, Host, url_of
