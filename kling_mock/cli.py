@@ -18,8 +18,9 @@ import click
 from kling_mock import __version__
 from kling_mock.cli_contract import contract
 from kling_mock.cli_drift import drift
-from kling_mock.cli_judging import explain, price, validate
+from kling_mock.cli_judging import explain, validate
 from kling_mock.cli_options import HOST, PORT, fail, load, prefixes_of, specs_option
+from kling_mock.cli_pricing import price
 from kling_mock.cli_scenarios import scenarios, show
 from kling_mock.cli_serving import serve
 from kling_mock.cli_types import Address, Host, url_of

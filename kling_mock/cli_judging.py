@@ -1,11 +1,11 @@
-"""`kling-mock validate`, `price` and `explain`: payloads judged before they cost anything.
+"""`kling-mock validate` and `explain`: payloads judged before they cost anything.
 
 Exit codes: 0 fine; 1 something would be refused, would fail or is over the budget; 2 something cannot be judged.
 """
 
 from __future__ import annotations
 
-import json
+import os  # noqa: TID251 - a command line, not the core
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,15 +19,14 @@ from kling_mock import reports
 from kling_mock.cli_options import colored, fail, load, specs_option
 from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.reading import NotJson, parse_json
-from kling_mock.core.verdicts import priced
 from kling_mock.loading import bundled, load_providers, provider_names, read_documents
 from kling_mock.payloads import CannotJudge, Judge
 from kling_mock.report_explain import Subject, explained, ids
 from kling_mock.report_formats import FORMATS
-from kling_mock.report_prices import Offer, offers
 from kling_mock.reports import Item, plain
 
-CANNOT, INTERRUPTED = 2, 130
+CANNOT, INTERRUPTED, UNREAD = 2, 130, 141
+GUESSED = "[default: guessed from the payload]"
 LONG = 10
 """From so many files on a terminal shows how far it is."""
 
@@ -58,14 +57,25 @@ def cannot(message: str) -> NoReturn:
     sys.exit(CANNOT)
 
 
+def once(context: click.Context, parameter: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """The value of an option that may be given once: the last of several would be taken without a word."""
+    if len(values) > 1:
+        told = f"is given {len(values)} times ({', '.join(map(str, values))}) and can be one thing only"
+        raise click.BadParameter(f"{told}: run the command once for each", context, parameter)
+    return values[0] if values else None
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends with one line and the shell's exit code for it, not with that of a refused payload."""
+    """Ctrl-C ends with one line, `| head` with none: with the shell's exit codes for them, not with 1, refused."""
     try:
         yield
     except KeyboardInterrupt:
         click.echo("kling-mock: interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
+        sys.exit(UNREAD)
 
 
 def read(file: str) -> Any:
@@ -105,8 +115,8 @@ def progress(files: tuple[str, ...], one: Callable[[str], Item]) -> list[Item]:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
-@click.option("--provider", metavar="NAME", help="Whose API it is for.  [default: guessed from the payload]")
-@click.option("--operation", metavar="ID", help="Which operation it is for.  [default: guessed from the payload]")
+@click.option("--provider", metavar="NAME", multiple=True, callback=once, help=f"Whose API it is for.  {GUESSED}")
+@click.option("--operation", metavar="ID", multiple=True, callback=once, help=f"Which operation it is for.  {GUESSED}")
 @click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", *FORMATS]))
 @click.option("--strict", is_flag=True, help="Warnings count too.")
 @click.option("--budget", type=Amount(), metavar="UNITS", help="Exit 1 when the sum of a unit is more than this.")
@@ -125,6 +135,9 @@ def validate(
     FILE is a JSON document, "-" is standard input. Exits 0 when all would be accepted and succeed, 1 when one would be
     refused or would fail, or costs more than --budget, 2 when one cannot be judged, or has no known price under a
     --budget.
+
+    --format json is one object for one FILE, as `kling_mock.judge(...).as_json()` gives it, and an array of such
+    objects for several, each with its "file"; one that cannot be judged has "ok": null and a "problem".
 
     \b
     kling-mock validate payload.json
@@ -179,64 +192,10 @@ def tell_total(items: list[Item], form: str, budget: Decimal | None) -> int:
 
 
 @click.command()
-@click.argument("file", type=click.Path(allow_dash=True))
-@click.option("--all-providers", is_flag=True, help="The same job at every provider.")
-@click.option("--provider", "names", multiple=True, metavar="NAME", help="The same job at this provider. Repeatable.")
-@click.option("--operation", metavar="ID", help="Which operation it is for.  [default: guessed from the payload]")
-@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "json"]))
-@specs_option
-def price(
-    file: str,
-    all_providers: bool,
-    names: tuple[str, ...],
-    operation: str | None,
-    form: str,
-    folders: tuple[Path, ...],
-) -> None:
-    """What the job of a payload costs, at its own provider or at others.
-
-    A job is carried over by model, mode, seconds, sound, count and aspect. A price that is not known is said to be
-    unknown, with the reason. Exits 0, or 2 when the payload cannot be judged.
-
-    \b
-    kling-mock price payload.json --all-providers
-    """
-    with interruptible():
-        judge = judges(folders)
-        check_names(judge, names)
-        try:
-            wanted = list(judge.providers) if all_providers else list(names) or None
-            found = list(offers(judge, read(file), wanted, operation))
-        except (Unreadable, CannotJudge) as error:
-            cannot(f"{file}: {error}")
-        click.echo(json.dumps([_offer(row) for row in found], indent=2) if form == "json" else offers_in_words(found))
-
-
-def offers_in_words(found: list[Offer]) -> str:
-    """One line for each provider."""
-    rows = [(row.provider, reports.priced_in_words(row.quote) if row.quote else "unknown", _why(row)) for row in found]
-    width, wide = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return "\n".join(plain(f"{name:{width}}  {cost:{wide}}  {why}") for name, cost, why in rows)
-
-
-def _why(offer: Offer) -> str:
-    said = f"{offer.operation}: {offer.why}" if offer.operation else offer.why
-    return f"{said}; it has no word for {', '.join(offer.without)}" if offer.without else said
-
-
-def _offer(offer: Offer) -> dict[str, Any]:
-    return {
-        "provider": offer.provider,
-        "operation": offer.operation,
-        "quote": priced(offer.quote),
-        "why": offer.why,
-        "without": list(offer.without),
-    }
-
-
-@click.command()
 @click.argument("name", required=False)
-@click.option("--provider", metavar="NAME", help="Only what this provider's documents say.")
+@click.option(
+    "--provider", metavar="NAME", multiple=True, callback=once, help="Only what this provider's documents say."
+)
 @specs_option
 def explain(name: str | None, provider: str | None, folders: tuple[Path, ...]) -> None:
     """Say what is known of a rule, a feature, an error, a scenario or a keyword, or list them all.
@@ -247,13 +206,20 @@ def explain(name: str | None, provider: str | None, folders: tuple[Path, ...]) -
     kling-mock explain
     kling-mock explain createImageToVideo/mode/enum
     """
-    found = list(subjects(provider, folders))
-    if name is None:
-        for subject in found:
-            click.echo(subject.provider.name)
-            for kind, known, says in ids(subject):
-                click.echo(plain(f"  {kind:10}  {known:32}  {says}"))
-        return
+    with interruptible():
+        found = list(subjects(provider, folders))
+        click.echo("\n".join(map(plain, listed(found) if name is None else told(found, name))))
+
+
+def listed(found: list[Subject]) -> Iterator[str]:
+    """A line for everything that can be explained."""
+    for subject in found:
+        yield subject.provider.name
+        yield from (f"  {kind:10}  {known:32}  {says}" for kind, known, says in ids(subject))
+
+
+def told(found: list[Subject], name: str) -> Iterator[str]:
+    """What each provider's documents say under a name, with an empty line between them; exit 1 where none does."""
     blocks = [lines for subject in found if (lines := list(explained(subject, name)))]
     if not blocks:
         near = closest(name, {row[1] for subject in found for row in ids(subject)})
@@ -261,7 +227,8 @@ def explain(name: str | None, provider: str | None, folders: tuple[Path, ...]) -
             f"nothing here is called {plain(name)!r}"
             + (near if "did you" in near else "; `kling-mock explain` lists all")
         )
-    click.echo("\n\n".join("\n".join(map(plain, lines)) for lines in blocks))
+    for number, lines in enumerate(blocks):
+        yield from ("", *lines) if number else lines
 
 
 def subjects(wanted: str | None, folders: tuple[Path, ...]) -> Iterator[Subject]:

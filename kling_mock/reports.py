@@ -59,15 +59,17 @@ def exit_code(items: Collection[Item], strict: bool) -> int:
 
 
 def total(items: Iterable[Item]) -> Total:
-    """The sum of what the payloads cost. An unknown price is named, and never taken as 0."""
+    """The sum of what the payloads cost."""
+    return summed((item.file, item.verdict.quote) for item in items if item.verdict)
+
+
+def summed(quotes: Iterable[tuple[str, Quote | None]]) -> Total:
+    """The sum of what files cost. An unknown price is named, and never taken as 0."""
     sums: dict[str, Decimal] = {}
     unknown = []
-    for item in items:
-        if item.verdict is None:
-            continue
-        quote = item.verdict.quote
+    for file, quote in quotes:
         if quote is None:
-            unknown.append(item.file)
+            unknown.append(file)
         else:
             sums[quote.unit] = sums.get(quote.unit, Decimal(0)) + quote.amount
     return Total(sums, tuple(unknown))

@@ -524,6 +524,68 @@ def test_a_payload_without_a_job_is_2(write: Write, body: Any, message: str) -> 
     assert got.stderr.startswith(f"kling-mock: {message}")
 
 
+def test_several_payloads_are_priced_and_added_up(write: Write) -> None:
+    """Each under its name, then the sum at each provider; an unknown price is named there, never 0."""
+    one = write(job(model_name="kling-v2-6", mode="pro", duration="5"), "a.json")
+    two = write(job(model_name="kling-v2-1", mode="std", duration="5"), "b.json")
+    got = invoke("price", one, two, "--provider", "kling", "--provider", "rixapi")
+    assert got.exit_code == 0
+    lines = [" ".join(line.split()) for line in got.stdout.splitlines()]
+    assert lines[0:2] == [
+        "a.json",
+        "kling 2.5 units (0.35 USD) createImageToVideo: 5 seconds at 0.5 units (documented)",
+    ]
+    assert lines[3:5] == ["b.json", "kling 2 units (0.28 USD) createImageToVideo: 1 call of 5 s at 2 units (assumed)"]
+    assert lines[6:] == [
+        "kling, 2 files: 4.5 units",
+        "rixapi, 2 files: price unknown",
+        "price unknown: a.json, b.json",
+    ]
+
+
+def test_a_payload_that_has_no_price_hides_no_other(write: Write) -> None:
+    """The others are priced all the same; the exit code tells."""
+    good = write(job(model_name="kling-v2-6", mode="pro", duration="5"), "a.json")
+    bad = write(b"{", "b.json")
+    got = invoke("price", good, bad, "--format", "json")
+    assert got.exit_code == 2
+    first, second = json.loads(got.stdout)
+    assert (first["file"], [row["quote"]["amount"] for row in first["offers"]]) == ("a.json", ["2.5"])
+    assert second["file"] == "b.json"
+    assert second["problem"].startswith("is no JSON: ")
+    assert got.stderr.startswith("kling-mock: b.json: is no JSON: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["validate", "--provider", "kling", "--provider", "rixapi"], "--provider"),
+        (["validate", "--operation", "a", "--operation", "b"], "--operation"),
+        (["price", "--operation", "a", "--operation", "b"], "--operation"),
+        (["explain", "--provider", "kling", "--provider", "rixapi"], "--provider"),
+    ],
+)
+def test_what_can_be_one_thing_only_is_given_once(write: Write, words: list[str], option: str) -> None:
+    """The last of several is not taken in silence."""
+    got = invoke(*words, write(BEAR))
+    assert (got.exit_code, got.stdout) == (2, "")
+    assert f"Invalid value for '{option}': is given 2 times ({words[2]}, {words[4]})" in got.stderr
+    assert "run the command once for each" in got.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["explain"], ["explain", "start_end"], ["validate", "job.json"], ["price", "job.json"]]
+)
+def test_a_reader_that_goes_away_is_no_refusal(write: Write, words: list[str]) -> None:
+    """`| head -1` ends it as it ends any command: no traceback, and not the exit code of a refused payload."""
+    write(job(model_name="kling-v2-6", mode="pro", duration="5"))
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run([*COMMAND, *words], stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writing)
+    assert (run.returncode, run.stderr) == (141, b"")
+
+
 # Explain
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from kling_mock.core.documents import Place, tokens
 from kling_mock.core.expressions import ABSENT, point, text
@@ -137,7 +137,22 @@ class Measured(Struct, frozen=True):
             if image.role not in self.of or not image.fact or (self.passes and image.fact == ADDRESS):
                 continue
             if not self.schema.holds(image.fact):
-                yield self.rule.violation(image.pointer, image.value)
+                found = self.rule.violation(image.pointer, image.value)
+                values = {"message": found.message, **found.values}  # what a provider says knows nothing of our measure
+                yield replace(found, message=f"{found.message}; {seen(image.fact)}", values=values)
+
+
+def seen(fact: Fact) -> str:
+    """What was found to be given as an image, in words."""
+    if fact["given"] not in ("base64", "file"):
+        words = {"url": "is a URL", "prefixed": "begins with data:", "text": "is neither"}
+        return words.get(fact["given"], f"is {fact['given']}")
+    size = f"{fact['bytes']} bytes" if "bytes" in fact else "unknown size"
+    if "format" not in fact:
+        return f"is {'base64 of ' if fact['given'] == 'base64' else ''}{size} that begin like no image"
+    if "width" not in fact:
+        return f"is a {fact['format']} of {size}"
+    return f"is a {fact['format']} of {fact['width']} x {fact['height']} px (ratio {fact['ratio']}), {size}"
 
 
 def compile_compare(place: Place, when: Schema | None = None) -> Compare:

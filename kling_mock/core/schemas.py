@@ -46,6 +46,9 @@ MESSAGES: Mapping[str, str] = {
 }
 
 
+NUMBERS: Mapping[str, str] = {"integer": "a whole number", "number": "a number"}
+
+
 def show(value: Any) -> str:
     """A value as it may stand in a message: short, and never the text of a file or a key."""
     if isinstance(value, dict | list):
@@ -186,13 +189,17 @@ def _values(path: list[str], value: Any) -> dict[str, Any]:
 
 
 class Failed(Struct, frozen=True):
-    """One error of a validator: the place and value of the keyword, and the place and value that it refused."""
+    """One error of a validator: the place and value of the keyword, and the place and value that it refused.
+
+    `meant` is the number that a pattern is there for, where the text is none.
+    """
 
     reference: str
     keyword: str
     limit: Any
     path: list[str | int]
     value: Any
+    meant: str = ""
 
 
 class Schema:
@@ -241,12 +248,15 @@ class Schema:
         reference, limit = self._all.at(location)
         path: list[str | int] = list(error.instance_path)
         keyword, value = str(error.schema_path[-1]), error.instance
+        meant = ""
         if keyword == "pattern":
-            keyword, limit = _bound(self._all.at(location.rpartition("/")[0])[1], value) or (keyword, limit)
+            schema = self._all.at(location.rpartition("/")[0])[1]
+            meant = _meant(schema, value)
+            keyword, limit = _bound(schema, value) or (keyword, limit)
         if keyword == "required":
             path.append(error.kind.property)  # type: ignore[attr-defined]
             value = None
-        return Failed(reference, keyword, limit, path, value)
+        return Failed(reference, keyword, limit, path, value, meant)
 
     def _made(self, errors: list[Failed], stage: str, prefix: str, severity: Severity) -> list[Violation]:
         mistyped = {_at(error) for error in errors if error.keyword == "type" and not self._rule(error.reference)}
@@ -267,7 +277,9 @@ class Schema:
         return Violation(
             rule=f"{self._subject}{prefix and '/'}{prefix}{wild}/{error.keyword}",
             pointer=at,
-            message=message_of(error.keyword, error.limit, error.value),
+            message=f"should be {error.meant}; is {show(error.value)}"
+            if error.meant
+            else message_of(error.keyword, error.limit, error.value),
             severity=severity,
             situation=f"{stage}.{error.keyword}" if severity == "refused" else "",
             values={**_values(names, error.value), "limit": text(error.limit)[:200], "bound": error.limit},
@@ -311,6 +323,18 @@ def _covered(at: str, known: Collection[str]) -> bool:
     while at and at not in known:
         at = at.rpartition("/")[0]
     return at in known
+
+
+def _meant(schema: Any, value: Any) -> str:
+    """The number that a text must say by the types beside its pattern; "" where it says it, or none is wanted."""
+    parts = (schema, schema.get("then"), schema.get("x-mock-documented")) if isinstance(schema, dict) else ()
+    types = {name for part in parts if isinstance(part, dict) for name in _listed(part.get("type"))}
+    kind = next((name for name in NUMBERS if name in types), None)
+    return NUMBERS[kind] if kind and convert(value, kind) is ABSENT else ""
+
+
+def _listed(names: Any) -> list[Any]:
+    return names if isinstance(names, list) else [names]
 
 
 def message_of(keyword: str, limit: Any, value: Any) -> str:

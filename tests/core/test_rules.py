@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kling_mock.core.rules import Compare, Image
+from kling_mock.core.rules import Compare, Image, seen
 
 RATIO = Compare(images=frozenset({"paint"}), like="photo", same=("ratio",), tolerance=0.01)
 SIZE = Compare(images=frozenset({"paint"}), same=("width", "height"))
@@ -70,3 +70,20 @@ def test_a_sum_can_be_mended_in_two_ways(rooms: list[Any], chairs: Any, mended: 
 def test_images_have_no_sum_to_mend() -> None:
     """A comparison of images offers no numbers."""
     assert list(SIZE.mended({"rooms": [{"chairs": 1}], "chairs": 2})) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        ({"given": "text"}, "is neither"),
+        ({"given": "prefixed"}, "begins with data:"),
+        ({"given": "url"}, "is a URL"),
+        ({"given": "base64", "bytes": 36, "decodes": False}, "is base64 of 36 bytes that begin like no image"),
+        ({"given": "file", "bytes": 36, "decodes": False}, "is 36 bytes that begin like no image"),
+        ({"given": "file", "bytes": 9, "decodes": False, "format": "gif"}, "is a gif of 9 bytes"),
+        ({"given": "base64", "bytes": 9, "format": "png", **SQUARE}, "is a png of 300 x 300 px (ratio 1.0), 9 bytes"),
+    ],
+)
+def test_what_was_found_is_told_in_words(fact: dict[str, Any], words: str) -> None:
+    """What was given where an image should be, as far as it could be measured."""
+    assert seen(fact) == words

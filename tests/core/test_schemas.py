@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from kling_mock.core.documents import Place
@@ -65,6 +66,47 @@ def test_a_keyword_has_its_words(node: dict[str, Any], value: Any, keyword: str,
     assert (violation.rule, violation.pointer) == (f"op/a/{keyword}", "/a")
     assert (violation.severity, violation.situation) == ("refused", f"body.{keyword}")
     assert violation.message == message
+
+
+NUMERAL = {"pattern": "^[0-9]+(\\.[0-9]+)?$"}
+
+
+@pytest.mark.parametrize(
+    ("node", "value", "message"),
+    [
+        ({**NUMERAL, "type": ["string", "integer"]}, "abc", "should be a whole number; is abc"),
+        ({"pattern": "^[0-9]+$", "x-mock-documented": {"type": "integer"}}, "5.5", "should be a whole number; is 5.5"),
+        ({**NUMERAL, "if": True, "then": {"type": ["number", "string"]}}, "1,5", "should be a number; is 1,5"),
+        ({**NUMERAL, "type": ["number", "string"]}, "-5", "should match ^[0-9]+(\\.[0-9]+)?$; is -5"),  # it is one
+        ({**NUMERAL, "type": "string"}, "abc", "should match ^[0-9]+(\\.[0-9]+)?$; is abc"),
+    ],
+)
+def test_a_text_that_should_say_a_number_is_told_so(node: dict[str, Any], value: str, message: str) -> None:
+    """A pattern beside a number's type is there for texts that say the number; nobody wants to read it."""
+    violation = schema(node).violations(value, "body")[0]
+    assert (violation.rule, violation.message) == ("op/pattern", message)
+
+
+DECIDED = [
+    {"required": ["a"], "properties": {"a": {"const": 1}}},
+    {"not": {"required": ["a", "b"], "properties": {"a": {"const": 1}}}},
+    {"not": {"required": ["a"]}, "maxProperties": 1},
+    {"if": {"required": ["a"]}, "then": {"required": ["b"]}},
+    {"if": {"required": ["a"]}, "then": {"required": ["b"]}, "else": {"required": ["c"]}},
+    {"if": {"properties": {"a": {"const": 1}}}, "then": {"required": ["b"]}},
+    {"not": {"required": ["a"]}, "required": ["b"]},
+    {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+    True,
+]
+
+
+@pytest.mark.parametrize("node", DECIDED)
+@pytest.mark.parametrize(
+    "value", [{}, {"a": 1}, {"a": 2}, {"b": 1}, {"a": 1, "b": 1}, {"c": 1}, {"a": 2, "b": 2}, [], 5]
+)
+def test_what_keys_decide_is_what_the_validator_says(node: Any, value: Any) -> None:
+    """The short cut for keys that are not there never changes an answer."""
+    assert schema(node).holds(value) is jsonschema_rs.Draft202012Validator(node).is_valid(value)
 
 
 def test_a_missing_member_is_named_where_it_should_be() -> None:
