@@ -101,11 +101,13 @@ class Suite:
         url: str,
         settings: Settings = Settings(),  # noqa: B008 - frozen
         environment: Mapping[str, str] = os.environ,
+        referee: Referee | None = None,
     ) -> None:
         self.agreement, self.settings = agreement, settings
         self.target: Target = Http(url)
         self.jobs = Jobs(agreement)
         self._given = self._credentials(environment)
+        self._known_referee = referee
 
     def aim(self, url: str) -> None:
         """Aim at another target, before the run begins."""
@@ -123,7 +125,7 @@ class Suite:
 
     @cached_property
     def _referee(self) -> Referee:
-        return Referee(self.agreement)
+        return self._known_referee or Referee(self.agreement)
 
     # The plan
 
