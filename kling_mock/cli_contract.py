@@ -181,7 +181,7 @@ def _covered(
     minimum: float | None,
 ) -> bool:
     """Tell, write and hold against the minimum what the runs have met; whether it was enough."""
-    from kling_mock.contract.coverage_reports import FORMATS, overall, table
+    from kling_mock.contract.coverage.reports import FORMATS, overall, table
 
     tallies = [report.coverage(provider) for provider, report in done]
     if shown:

@@ -17,8 +17,8 @@ from kling_mock.core.problems import SpecError, closest
 from kling_mock.loading import bundled, load_providers, provider_names, read_documents
 
 if TYPE_CHECKING:  # no other command needs the contract kit
-    from kling_mock.contract.drift import Compared, Known
-    from kling_mock.contract.exchanges import Recording
+    from kling_mock.contract.drift.comparing import Compared, Known
+    from kling_mock.contract.drift.exchanges import Recording
 
 
 @click.command()
@@ -40,7 +40,7 @@ def drift(files: tuple[str, ...], provider: str | None, form: str, folders: tupl
     kling-mock drift recorded.har --provider NAME --format github
     curl -s localhost:8787/_mock/journal | kling-mock drift -
     """
-    from kling_mock.contract.drift import compare
+    from kling_mock.contract.drift.comparing import compare
     from kling_mock.report_drift import FORMATS, text_report
     from kling_mock.server.facts import measure
 
@@ -70,7 +70,7 @@ def _known(folders: tuple[Path, ...]) -> Known:
 
 
 def _read(file: str) -> Recording:
-    from kling_mock.contract.recordings import Unreadable, read_recording
+    from kling_mock.contract.drift.recordings import Unreadable, read_recording
 
     try:
         with click.open_file(file, "rb") as stream:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 
-from kling_mock.contract.drift import Compared, Drift
-from kling_mock.contract.edits import Edit
+from kling_mock.contract.drift.comparing import Compared, Drift
+from kling_mock.contract.drift.edits import Edit
 from kling_mock.report_formats import command
 from kling_mock.reports import Paint, plain, unpainted
 

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Ended
 from kling_mock.contract.control import Control
-from kling_mock.contract.coverage import Coverage
+from kling_mock.contract.coverage.counting import Coverage
 from kling_mock.contract.examples import examples, rules
 from kling_mock.contract.failures import Failure
 from kling_mock.contract.jobs import Jobs

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from kling_mock.contract.coverage import Coverage, Tally
+    from kling_mock.contract.coverage.counting import Coverage, Tally
     from kling_mock.core.model import Exchange
     from kling_mock.testing.session import Server
 
@@ -141,7 +141,7 @@ class Collector:
         self._count()
 
     def _count(self) -> None:
-        from kling_mock.contract.coverage import Coverage
+        from kling_mock.contract.coverage.counting import Coverage
 
         while self._heard and self._server is not None:
             row = self._heard.popleft()
@@ -163,7 +163,7 @@ class Collector:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what a worker of pytest-xdist saw; one that crashed took it along."""
-        from kling_mock.contract.coverage import Tally
+        from kling_mock.contract.coverage.counting import Tally
 
         for document in getattr(node, "workeroutput", {}).get(SENT, ()):
             self.add(Tally.from_json(document))
@@ -185,7 +185,7 @@ class Collector:
         return [row.only(self.dimensions) for row in rows] if self.dimensions else rows
 
     def _write(self) -> None:
-        from kling_mock.contract.coverage_reports import FORMATS as WRITERS
+        from kling_mock.contract.coverage.reports import FORMATS as WRITERS
 
         for report in self.config.option.kling_coverage_report:
             name, _, file = report.partition(":")
@@ -199,7 +199,7 @@ class Collector:
                 self.written.append(str(path))
 
     def _hold(self) -> None:
-        from kling_mock.contract.coverage_reports import overall
+        from kling_mock.contract.coverage.reports import overall
 
         share = overall(self._counted())
         if self.minimum is not None and not (share.all and share.reaches(self.minimum)):
@@ -214,7 +214,7 @@ class Collector:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell it."""
-        from kling_mock.contract.coverage_reports import table
+        from kling_mock.contract.coverage.reports import table
 
         if hasattr(self.config, "workerinput") or self.config.option.collectonly:
             return

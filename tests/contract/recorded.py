@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from kling_mock.contract.drift import Compared, Drift, Known, compare
-from kling_mock.contract.edits import Edit
-from kling_mock.contract.recordings import read_recording
+from kling_mock.contract.drift.comparing import Compared, Drift, Known, compare
+from kling_mock.contract.drift.edits import Edit
+from kling_mock.contract.drift.recordings import read_recording
 from kling_mock.core.compiling import compile_provider
 from kling_mock.core.documents import Documents, tokens
 from kling_mock.loading import read_documents

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from kling_mock.contract.coverage import DIMENSIONS, Coverage, Share, Tally
-from kling_mock.contract.coverage_errors import forms, recognised
-from kling_mock.contract.coverage_points import kind_of, listed
+from kling_mock.contract.coverage.counting import DIMENSIONS, Coverage, Share, Tally
+from kling_mock.contract.coverage.errors import forms, recognised
+from kling_mock.contract.coverage.points import kind_of, listed
 from kling_mock.core.compiling import compile_provider
 from kling_mock.core.documents import Place
 from kling_mock.core.model import Attempt, Exchange, Sight, Violation

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from kling_mock.contract.coverage import Coverage, Tally
-from kling_mock.contract.coverage_points import Point
-from kling_mock.contract.coverage_reports import FORMATS, as_html, as_json, as_junit, overall, table
+from kling_mock.contract.coverage.counting import Coverage, Tally
+from kling_mock.contract.coverage.points import Point
+from kling_mock.contract.coverage.reports import FORMATS, as_html, as_json, as_junit, overall, table
 from kling_mock.core.provider import Provider
 from tests.conftest import PROVIDERS
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kling_mock.contract.drift import Compared, compare
-from kling_mock.contract.recordings import read_recording
+from kling_mock.contract.drift.comparing import Compared, compare
+from kling_mock.contract.drift.recordings import read_recording
 from kling_mock.core.model import Request
 from kling_mock.core.provider import Provider
 from kling_mock.server.facts import measure

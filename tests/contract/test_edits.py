@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_mock.contract.edits import Edit, added, in_yaml, schema_of
+from kling_mock.contract.drift.edits import Edit, added, in_yaml, schema_of
 from kling_mock.loading import LOADER
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x85\ufeff"), max_size=12) | st.sampled_from(

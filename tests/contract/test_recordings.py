@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kling_mock.contract.exchanges import Recorded, Recording
-from kling_mock.contract.recordings import Unreadable, read_recording
+from kling_mock.contract.drift.exchanges import Recorded, Recording
+from kling_mock.contract.drift.recordings import Unreadable, read_recording
 from kling_mock.contract.replies import UNSEEN
 from kling_mock.core.expressions import ABSENT
 from tests.contract.recorded import entry, har

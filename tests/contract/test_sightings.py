@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kling_mock.contract.sightings import Course, Sighting, Word, may_follow, readings, sightings, states, strange
+from kling_mock.contract.drift.sightings import Course, Sighting, Word, may_follow, readings, sightings, states, strange
 from kling_mock.core.documents import Place
 from tests.contract.recorded import DOCUMENTS
 from tests.exchanges import EXCHANGES, load, operation_of, provider_of

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from plugin_user import runner
 
-from kling_mock.contract import coverage, coverage_page, coverage_reports
+from kling_mock.contract.coverage import counting, page, reports
 from kling_mock.testing import coverage_plugin
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from plugin_user import Run
 
 pytest_plugins = ["pytester"]
-IMPORTED = (coverage, coverage_page, coverage_reports)  # see plugin_user
+IMPORTED = (counting, page, reports)  # see plugin_user
 WALK = """
     def test_it(kling, client):
         kling.clock.follow_sleep()
@@ -146,7 +146,7 @@ def test_options_that_make_no_sense_are_told(run: Run, options: list[str], messa
 
 def test_the_help_names_every_dimension() -> None:
     """And only those that there are."""
-    assert coverage_plugin.DIMENSIONS.split(",") == list(coverage.DIMENSIONS)
+    assert coverage_plugin.DIMENSIONS.split(",") == list(counting.DIMENSIONS)
 
 
 def test_webhooks_and_other_providers_are_seen(run: Run, pytester: pytest.Pytester) -> None:

@@ -2,7 +2,7 @@
 
 `Coverage` listens to exchanges, and to attempts at webhooks; `Tally` is what remains of it: points and how often each
 was seen, to be merged, stored and reported without the provider. What counts is in one table, `DIMENSIONS`; which
-points there are says `coverage_points`, when one was seen says `coverage_sights`.
+points there are says `coverage.points`, when one was seen says `coverage.sights`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from kling_mock.contract import coverage_points as points
-from kling_mock.contract import coverage_sights as sights
-from kling_mock.contract.coverage_errors import forms
-from kling_mock.contract.coverage_points import Point
+from kling_mock.contract.coverage import points, sights
+from kling_mock.contract.coverage.errors import forms
+from kling_mock.contract.coverage.points import Point
 from kling_mock.core.model import Attempt, Exchange
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from kling_mock.contract.coverage_errors import Form, recognised
-from kling_mock.contract.coverage_points import (
+from kling_mock.contract.coverage.errors import Form, recognised
+from kling_mock.contract.coverage.points import (
     CREATED,
     Point,
     error_point,

@@ -10,9 +10,9 @@ import json
 from collections import Counter
 from typing import Any
 
-from kling_mock.contract.exchanges import Recorded, Recording, Skipped
-from kling_mock.contract.har import har_entry
-from kling_mock.contract.journals import journal_entry
+from kling_mock.contract.drift.exchanges import Recorded, Recording, Skipped
+from kling_mock.contract.drift.har import har_entry
+from kling_mock.contract.drift.journals import journal_entry
 
 
 class Unreadable(ValueError):

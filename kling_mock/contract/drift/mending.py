@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kling_mock.contract.edits import Edit, added, one_or_list
+from kling_mock.contract.drift.edits import Edit, added, one_or_list
 from kling_mock.contract.replies import Misfit
 from kling_mock.core.schemas import json_type
 

@@ -1,4 +1,4 @@
-"""Coverage told: as a table for a terminal, as JSON, and as JUnit XML. The page is `coverage_page`'s."""
+"""Coverage told: as a table for a terminal, as JSON, and as JUnit XML. The page is `coverage.page`'s."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 from xml.etree import ElementTree
 
-from kling_mock.contract.coverage import Share, Tally
+from kling_mock.contract.coverage.counting import Share, Tally
 
 WIDTH = 100
 MOST_NAMED = 12
@@ -108,7 +108,7 @@ def _xml(text: str) -> str:
 
 def as_html(tallies: Sequence[Tally]) -> str:
     """One page that needs nothing else."""
-    from kling_mock.contract.coverage_page import page
+    from kling_mock.contract.coverage.page import page
 
     return page(tallies)
 

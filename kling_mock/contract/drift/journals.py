@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kling_mock.contract.exchanges import Recorded, Skipped, part, secrets_of
+from kling_mock.contract.drift.exchanges import Recorded, Skipped, part, secrets_of
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.reading import NotJson, check_document
 

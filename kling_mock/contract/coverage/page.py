@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from kling_mock.contract.coverage import Dimension, Share, Tally
+from kling_mock.contract.coverage.counting import Dimension, Share, Tally
 
 STYLE = """
 :root {

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, get_args
 
-from kling_mock.contract.edits import Edit
-from kling_mock.contract.exchanges import Recorded, Recording
-from kling_mock.contract.requests import Measure
-from kling_mock.contract.signs import Comparison, Kind, Sign, routed
-from kling_mock.contract.suggestions import suggestions
+from kling_mock.contract.drift.edits import Edit
+from kling_mock.contract.drift.exchanges import Recorded, Recording
+from kling_mock.contract.drift.requests import Measure
+from kling_mock.contract.drift.signs import Comparison, Kind, Sign, routed
+from kling_mock.contract.drift.suggestions import suggestions
 from kling_mock.core.documents import Documents
 from kling_mock.core.hiding import hidden
 from kling_mock.core.provider import Provider

@@ -11,7 +11,7 @@ from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from kling_mock.contract.exchanges import FORM, PARTS, Recorded, Skipped, part, secrets_of
+from kling_mock.contract.drift.exchanges import FORM, PARTS, Recorded, Skipped, part, secrets_of
 from kling_mock.contract.replies import UNSEEN
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.reading import NotJson, parse_json

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kling_mock.contract.mending import free, slug
+from kling_mock.contract.drift.mending import free, slug
 from kling_mock.core.documents import Place
 from kling_mock.core.errors import SPECIAL
 from kling_mock.core.expressions import ABSENT, SINGLE, point

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kling_mock.contract import sightings
-from kling_mock.contract.catalogue import Catalogue, Novelty
-from kling_mock.contract.exchanges import Recorded
+from kling_mock.contract.drift import sightings
+from kling_mock.contract.drift.catalogue import Catalogue, Novelty
+from kling_mock.contract.drift.exchanges import Recorded
+from kling_mock.contract.drift.requests import Measure, abridged, judged, keyword_of, refused
 from kling_mock.contract.replies import UNSEEN, Misfit, ReplyJudge, Unseen
-from kling_mock.contract.requests import Measure, abridged, judged, keyword_of, refused
 from kling_mock.core.calls import body_for
 from kling_mock.core.documents import Documents, Place, pointer
 from kling_mock.core.expressions import ABSENT

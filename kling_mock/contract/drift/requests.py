@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from kling_mock.contract.exchanges import FORM, PARTS, Recorded
+from kling_mock.contract.drift.exchanges import FORM, PARTS, Recorded
 from kling_mock.contract.replies import Misfit, ReplyJudge
 from kling_mock.core.calls import Call, body_for, images
 from kling_mock.core.checks_shapes import raw

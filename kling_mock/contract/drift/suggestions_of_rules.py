@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kling_mock.contract.edits import Edit, added
-from kling_mock.contract.mending import Evidence, free, mended, slug, why_of
-from kling_mock.contract.signs import Comparison, Sign
+from kling_mock.contract.drift.edits import Edit, added
+from kling_mock.contract.drift.mending import Evidence, free, mended, slug, why_of
+from kling_mock.contract.drift.signs import Comparison, Sign
 from kling_mock.core.checks_shapes import raw, rows
 from kling_mock.core.documents import escape
 

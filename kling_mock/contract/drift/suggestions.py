@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kling_mock.contract.catalogue import LONG_ID, Novelty, general
-from kling_mock.contract.edits import Edit, added, schema_of
-from kling_mock.contract.mending import Evidence, free, mended, slug, why_of
+from kling_mock.contract.drift.catalogue import LONG_ID, Novelty, general
+from kling_mock.contract.drift.edits import Edit, added, schema_of
+from kling_mock.contract.drift.mending import Evidence, free, mended, slug, why_of
+from kling_mock.contract.drift.sightings import Word
+from kling_mock.contract.drift.signs import Comparison, Sign
+from kling_mock.contract.drift.suggestions_of_rules import laxer, stricter
 from kling_mock.contract.replies import Misfit
-from kling_mock.contract.sightings import Word
-from kling_mock.contract.signs import Comparison, Sign
-from kling_mock.contract.suggestions_of_rules import laxer, stricter
 from kling_mock.core.checks_shapes import raw, rows
 from kling_mock.core.documents import Place, escape, pointer
 
