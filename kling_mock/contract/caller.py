@@ -21,6 +21,7 @@ from kling_mock.contract.messages import Message, judged
 from kling_mock.contract.purse import MoneySpent, Purse, Spent
 from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Answer, Target, Unanswered
+from kling_mock.core.calls import preferences
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
 from kling_mock.core.model import Attempt, Exchange, Request, Sight, Violation
@@ -72,6 +73,7 @@ class Caller:
         self.failures: list[Failure] = []
         self.exchanges: list[Exchange] = []
         self.phase, self.probe = "", ""
+        self.last: tuple[Seen, ...] = ()
         self.credentials = credentials
         self._now = self._named = 0
 
@@ -166,9 +168,25 @@ class Caller:
     def plain(self, request: Request) -> Answer:
         """Send what is no operation's request; nothing that could create a task may be sent so. Raises `Ended`."""
         try:
-            return self.target.send(request)
+            answer = self.target.send(request)
         except Unanswered as error:
             self.stop("answered", f"there was no answer: {error}")
+        shown = {name: value for name, value in request.headers.items() if name in SHOWN}
+        asked = {"method": request.method, "path": request.path, "query": request.query, "headers": shown, "body": None}
+        self.exchanges.append(
+            Exchange(
+                at=self._now,
+                ordinal=len(self.exchanges) + 1,
+                provider=self.provider.name,
+                account=self.account,
+                operation=None,
+                role=None,
+                task=None,
+                request=asked,
+                reply={"status": answer.status, "headers": dict(answer.headers), "body": _body(answer)},
+            )
+        )
+        return answer
 
     def told(self, answer: Answer, check: str, *reasons: str) -> None:
         """An answer to what is no operation's request is one of these entries of the catalogue."""
@@ -198,9 +216,12 @@ class Caller:
             unit=billed.unit if billed else None,
             fingerprint=judgement.fingerprint or None,
             saw=tuple(Sight(task.id, task.states[0], self._ended(task)) for task in tasks if task.states),
+            scenario=preferences(request.headers).get("scenario") if self.control is not None else None,
         )
         self.exchanges.append(exchange)
-        return Seen(operation, request, judgement, answer, exchange, tasks, tuple(self.agreement.errors(answer)))
+        seen = Seen(operation, request, judgement, answer, exchange, tasks, tuple(self.agreement.errors(answer)))
+        self.last = (seen,)
+        return seen
 
     def _asked(self, request: Request, judgement: Judgement) -> dict[str, Any]:
         document = judgement.call.document

@@ -24,6 +24,7 @@ class Check(Struct, frozen=True):
 CHECKS: Mapping[str, Check] = {
     # Of every exchange
     "answered": Check("a request gets an answer"),
+    "readable": Check("an answer is of a form that can be read at all", "shape"),
     "status": Check("the status is one that the operation documents", "shape"),
     "content-type": Check("the content type is one that the response documents", "shape"),
     "schema": Check("the body fits the response's schema", "shape"),

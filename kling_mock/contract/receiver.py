@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -31,9 +31,9 @@ class Got(Struct, frozen=True):
 
 
 class Receiver:
-    """An HTTP server on a free port of this machine that answers 200 to everything."""
+    """An HTTP server on a free port of this machine; `status` says what it answers to the nth request, from 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, status: Callable[[int], int] = lambda number: 200) -> None:
         got = self.got = list[Got]()
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,7 +53,7 @@ class Receiver:
                         body,
                     )
                 )
-                self.send_response(200)
+                self.send_response(status(len(got) - 1))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Ended
-from kling_mock.contract.control import Control
+from kling_mock.contract.control import Control, Refused
 from kling_mock.contract.coverage.counting import Coverage
 from kling_mock.contract.examples import examples, rules
 from kling_mock.contract.failures import Failure
@@ -211,6 +211,12 @@ class Suite:
             pass  # the failure is written down
         except TooDear as error:
             left_out = str(error)
+        except Refused as error:
+            caller.fail("answered", f"the mock's control API did not do what was asked: {error}")
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            caller.fail(
+                "readable", f"the answer could not be read: {type(error).__name__}: {error}"[:300], *caller.last
+            )
         except MoneySpent as error:
             raise Stopped(self._outcome(probe, caller), str(error)) from None
         return self._outcome(probe, caller, left_out)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from msgspec.structs import replace
 
@@ -36,28 +37,79 @@ def webhooks(agreement: Agreement, jobs: Jobs) -> Iterator[Probe]:
         if job is None:
             continue
         for words in operation.callbacks:
-            run = partial(webhook, jobs=jobs, job=job, words=words)
-            name = f"{operation.id}, {words.pointer.removeprefix('/')}"
-            yield Probe("webhooks", name, run, (job,), only_mock=True, operation=operation.id)
+            for name, run in WAYS.items():
+                probe = partial(run, jobs=jobs, job=job, words=words)
+                of = f"{operation.id}, {words.pointer.removeprefix('/')}{name}"
+                yield Probe("webhooks", of, probe, (job,), only_mock=True, operation=operation.id)
 
 
 def webhook(caller: Caller, jobs: Jobs, job: Message, words: CallbackWords) -> None:
     """Each state that is told comes once, in order, signed, and shows the task as a query does."""
-    message, _ = jobs.with_parent(job, caller)
     secret = _secret(caller, words)
-    with Receiver() as receiver:
+    follower, expected, came = _received(caller, jobs, job, words)
+    shown = [_shown(caller, follower, words, got) for got in _different(words, came)]
+    _compare(caller, follower, expected, [row for row in shown if row is not None])
+    for got in came if secret else ():
+        _signed(caller, follower, words, secret, got)
+
+
+def repeated(caller: Caller, jobs: Jobs, job: Message, words: CallbackWords) -> None:
+    """What a receiver did not take comes again, the same to the byte, and nothing else does."""
+    if not words.retries:
+        return
+    follower, expected, came = _received(caller, jobs, job, words, lambda number: 200 if number else 503, more=1)
+    if len(came) != len(expected) + 1 or [got.body for got in came].count(came[0].body) != 2:
+        told = "a webhook that was not taken did not come again"
+        caller.fail("webhook", told, follower.created, expected=len(expected) + 1, got=len(came))
+
+
+def stopped(caller: Caller, jobs: Jobs, job: Message, words: CallbackWords) -> None:
+    """A receiver that wants no more of one gets it no more; asked for by hand it comes once again."""
+    stop = next(iter(sorted(words.stops)), None)
+    if stop is None or caller.control is None:
+        return
+    follower, expected, came = _received(caller, jobs, job, words, lambda number: stop, more=1, replay=True)
+    if len(came) != len(expected) + 1:
+        told = f"of webhooks that were answered {stop} each should come once, and the first again when asked for"
+        caller.fail("webhook", told, follower.created, expected=len(expected) + 1, got=len(came))
+    elif came[-1].body != came[0].body:
+        caller.fail("webhook", "a replay is not what was sent before", follower.created, got=came[-1].document)
+
+
+WAYS: Mapping[str, Callable[..., None]] = {"": webhook, ", not taken at first": repeated, ", not wanted": stopped}
+
+
+def _received(
+    caller: Caller,
+    jobs: Jobs,
+    job: Message,
+    words: CallbackWords,
+    status: Callable[[int], int] = lambda number: 200,
+    more: int = 0,
+    replay: bool = False,
+) -> tuple[Follower, list[str], list[Got]]:
+    """A task that is followed to its end, the states that its callback promises, and what came."""
+    message, _ = jobs.with_parent(job, caller)
+    with Receiver(status) as receiver:
         seen = caller.call(_calling_back(message, words, receiver.url))
         caller.accepted(seen)
         follower = Follower(caller, seen)
         follower.to_the_end()
         expected = _told(caller, words, follower)
-        _await(receiver, len(expected))
+        if replay:
+            _await(receiver, len(expected))
+            _replay(caller)
+        _await(receiver, len(expected) + more)
         time.sleep(GRACE_S)
-        came = list(receiver.got)
-    shown = [_shown(caller, follower, words, got) for got in _different(words, came)]
-    _compare(caller, follower, expected, [row for row in shown if row is not None])
-    for got in came if secret else ():
-        _signed(caller, follower, words, secret, got)
+        return follower, expected, list(receiver.got)
+
+
+def _replay(caller: Caller) -> None:
+    """Ask the mock for the account's first webhook once more."""
+    assert caller.control is not None
+    rows = caller.control.call("GET", f"/_mock/webhooks?account={caller.account}")["webhooks"]
+    if rows:
+        caller.control.call("POST", f"/_mock/webhooks/{quote(rows[0]['id'], safe='')}/replay", {})
 
 
 def _calling_back(message: Message, words: CallbackWords, url: str) -> Message:
