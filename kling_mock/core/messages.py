@@ -57,8 +57,8 @@ def json_type(value: Any) -> str:
 def meant(schema: Any, value: Any) -> str:
     """The number that a text must say by the types beside its pattern; "" where it says it, or none is wanted."""
     parts = (schema, schema.get("then"), schema.get("x-mock-documented")) if isinstance(schema, dict) else ()
-    types = {name for part in parts if isinstance(part, dict) for name in _listed(part.get("type"))}
-    kind = next((name for name in NUMBERS if name in types), None)
+    names = [_listed(part.get("type")) for part in parts if isinstance(part, dict)]
+    kind = next((kind for row in names for kind in NUMBERS if kind in row), None)  # what is accepted goes first
     return NUMBERS[kind] if kind and convert(value, kind) is ABSENT else ""
 
 
