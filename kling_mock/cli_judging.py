@@ -1,6 +1,7 @@
 """`kling-mock validate` and `explain`: payloads judged before they cost anything.
 
-Exit codes: 0 fine; 1 something would be refused, would fail or is over the budget; 2 something cannot be judged.
+Exit codes: 0 fine; 1 something would be refused, would fail or is over the budget; 2 something cannot be judged;
+130 interrupted, 141 nobody reads on, as in any shell.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from kling_mock.core.documents import tokens
+from kling_mock.core.messages import show
 from kling_mock.core.model import Quote
 from kling_mock.core.moves import Patch
 from kling_mock.core.repairing import Suggestion
-from kling_mock.core.schemas import show
 from kling_mock.core.verdicts import Finding, Says, Verdict, amount
 from kling_mock.payloads import blocking
 

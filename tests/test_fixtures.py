@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kling_mock.core.schemas import json_type
+from kling_mock.core.messages import json_type
 from tests.conftest import PROVIDERS, Answer, Client
 from tests.exchanges import (
     EXCHANGES,

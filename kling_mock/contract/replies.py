@@ -17,8 +17,9 @@ from jsonschema_rs import ValidationError, Validator
 from kling_mock.core.checks_shapes import entries, operations, raw, rows
 from kling_mock.core.documents import Documents, Place, pointer
 from kling_mock.core.expressions import ABSENT
+from kling_mock.core.messages import show, told
 from kling_mock.core.model import Severity, Violation
-from kling_mock.core.schemas import Schemas, message_of, show
+from kling_mock.core.schemas import Schemas
 
 Path = tuple[str | int, ...]
 ALTERNATIVES = ("anyOf", "oneOf")
@@ -164,7 +165,7 @@ class ReplyJudge:
         if keyword == "required":
             path, value = (*path, error.kind.property), None  # type: ignore[attr-defined]
         place = Place(self._schemas.documents, file, at, limit)
-        return _misfit(operation, at.rpartition("/")[2], path, place, value, message_of(keyword, limit, value))
+        return _misfit(operation, at.rpartition("/")[2], path, place, value, told(keyword, limit, value, ""))
 
     def _strangers(self, schemas: list[Place], value: Any, path: Path) -> Iterator[tuple[Path, Place, Any]]:
         """Keys that no schema names, each with the schema that names most of their neighbours.

@@ -17,6 +17,7 @@ from kling_mock.core.courses import failing, ledger, moved, told
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement, alias_of, counter_of, standing
 from kling_mock.core.lifecycle import Latency, observe, timeline
+from kling_mock.core.messages import show
 from kling_mock.core.model import (
     Append,
     Count,
@@ -34,7 +35,6 @@ from kling_mock.core.model import (
 )
 from kling_mock.core.provider import Provider
 from kling_mock.core.scenarios import Answer, Scenario
-from kling_mock.core.schemas import show
 from kling_mock.core.showing import shown_as
 
 

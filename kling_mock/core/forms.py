@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from kling_mock.core.documents import Place
+from kling_mock.core.messages import json_type
 from kling_mock.core.problems import Problem, SpecError
-from kling_mock.core.schemas import json_type
 from kling_mock.core.words import METHODS
 
 # What stands below each kind of object: a key, whether it holds one, a list or a table of them, and their kind.

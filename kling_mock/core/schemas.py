@@ -18,58 +18,15 @@ from msgspec.structs import replace
 
 from kling_mock.core.documents import Documents, Place, escape, pointer, tokens
 from kling_mock.core.expressions import ABSENT, text
+from kling_mock.core.messages import MESSAGES, meant, show, told
 from kling_mock.core.model import Severity, Violation
 from kling_mock.core.nearness import Nearness
 from kling_mock.core.problems import closest
-from kling_mock.core.reading import convert, is_absent
+from kling_mock.core.reading import convert
 
 ACCEPTED, DOCUMENTED = "accepted:///", "documented:///"
 FAR = Nearness()
-SHOWN = 120
 SAFE = "/~!$&()*+,;=:@"  # what may stand in a URI's fragment, beside letters and digits
-
-MESSAGES: Mapping[str, str] = {
-    "enum": "should be one of {limit}; is {shown}",
-    "const": "should be {limit}; is {shown}",
-    "type": "should be of type {limit}; is {type}",
-    "required": "is required",
-    "maxLength": "should have at most {limit} characters; has {size}",
-    "minLength": "should have at least {limit} characters; has {size}",
-    "maximum": "should be at most {limit}; is {shown}",
-    "minimum": "should be at least {limit}; is {shown}",
-    "exclusiveMaximum": "should be less than {limit}; is {shown}",
-    "exclusiveMinimum": "should be more than {limit}; is {shown}",
-    "maxItems": "should have at most {limit} items; has {size}",
-    "minItems": "should have at least {limit} items; has {size}",
-    "pattern": "should match {limit}; is {shown}",
-    "unknown": "is no known key here and is ignored",
-}
-
-
-NUMBERS: Mapping[str, str] = {"integer": "a whole number", "number": "a number"}
-
-
-def show(value: Any) -> str:
-    """A value as it may stand in a message: short, and never the text of a file or a key."""
-    if isinstance(value, dict | list):
-        return f"<{json_type(value)} of {len(value)}>"
-    written = text(value)
-    if isinstance(value, str) and len(written) > 64 and " " not in written[:64]:
-        return f"<{len(written)} characters>"
-    return written if len(written) <= SHOWN else f"{written[:SHOWN]}... <{len(written)} characters>"
-
-
-def json_type(value: Any) -> str:
-    """The JSON name of a value's type."""
-    names: list[tuple[type, str]] = [
-        (bool, "boolean"),
-        (int, "integer"),
-        (float, "number"),
-        (str, "string"),
-        (list, "array"),
-        (dict, "object"),
-    ]
-    return next((name for type_, name in names if isinstance(value, type_)), "null")
 
 
 def documented(node: Any) -> Any:
@@ -248,20 +205,20 @@ class Schema:
         reference, limit = self._all.at(location)
         path: list[str | int] = list(error.instance_path)
         keyword, value = str(error.schema_path[-1]), error.instance
-        meant = ""
+        number = ""
         if keyword == "pattern":
             schema = self._all.at(location.rpartition("/")[0])[1]
-            meant = _meant(schema, value)
+            number = meant(schema, value)
             keyword, limit = _bound(schema, value) or (keyword, limit)
         if keyword == "required":
             path.append(error.kind.property)  # type: ignore[attr-defined]
             value = None
-        return Failed(reference, keyword, limit, path, value, meant)
+        return Failed(reference, keyword, limit, path, value, number)
 
     def _made(self, errors: list[Failed], stage: str, prefix: str, severity: Severity) -> list[Violation]:
         mistyped = {_at(error) for error in errors if error.keyword == "type" and not self._rule(error.reference)}
-        told = (error for error in errors if _at(error) not in mistyped or not self._rule(error.reference))
-        made = (self._violation(error, stage, prefix, severity) for error in told)
+        kept = (error for error in errors if _at(error) not in mistyped or not self._rule(error.reference))
+        made = (self._violation(error, stage, prefix, severity) for error in kept)
         unique = {(v.rule, v.pointer): v for v in made}
         return sorted(unique.values(), key=lambda v: (v.pointer, v.rule))
 
@@ -277,9 +234,7 @@ class Schema:
         return Violation(
             rule=f"{self._subject}{prefix and '/'}{prefix}{wild}/{error.keyword}",
             pointer=at,
-            message=f"should be {error.meant}; is {show(error.value)}"
-            if error.meant
-            else message_of(error.keyword, error.limit, error.value),
+            message=told(error.keyword, error.limit, error.value, error.meant),
             severity=severity,
             situation=f"{stage}.{error.keyword}" if severity == "refused" else "",
             values={**_values(names, error.value), "limit": text(error.limit)[:200], "bound": error.limit},
@@ -323,31 +278,6 @@ def _covered(at: str, known: Collection[str]) -> bool:
     while at and at not in known:
         at = at.rpartition("/")[0]
     return at in known
-
-
-def _meant(schema: Any, value: Any) -> str:
-    """The number that a text must say by the types beside its pattern; "" where it says it, or none is wanted."""
-    parts = (schema, schema.get("then"), schema.get("x-mock-documented")) if isinstance(schema, dict) else ()
-    types = {name for part in parts if isinstance(part, dict) for name in _listed(part.get("type"))}
-    kind = next((name for name in NUMBERS if name in types), None)
-    return NUMBERS[kind] if kind and convert(value, kind) is ABSENT else ""
-
-
-def _listed(names: Any) -> list[Any]:
-    return names if isinstance(names, list) else [names]
-
-
-def message_of(keyword: str, limit: Any, value: Any) -> str:
-    """What is wrong with a value, in words: the keyword that refuses it and its limit."""
-    shown = ", ".join(_choices(limit)) if isinstance(limit, list) else text(limit)
-    size = len(value) if isinstance(value, str | list | dict) else 0
-    form = MESSAGES.get(keyword, f"does not satisfy {keyword}")
-    return form.format(limit=shown[:200], shown=show(value), size=size, type=json_type(value))
-
-
-def _choices(limit: list[Any]) -> list[str]:
-    """The choices worth naming: each once, without those that mean "not given"."""
-    return list(dict.fromkeys(text(choice) for choice in limit if not is_absent(choice)))
 
 
 def unknown_keys(subject: str, found: Iterable[tuple[tuple[str | int, ...], frozenset[str]]]) -> Iterator[Violation]:

@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema_rs
 
 from kling_mock.core.documents import Documents, Place, escape
+from kling_mock.core.messages import json_type, show
 from kling_mock.core.problems import Problem, closest
-from kling_mock.core.schemas import json_type, show
 
 WORDS = "x-mock.schema.json"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")

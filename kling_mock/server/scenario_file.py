@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from kling_mock.core.calls import Pick
 from kling_mock.core.documents import Documents, Place
+from kling_mock.core.messages import json_type, show
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Provider
-from kling_mock.core.schemas import json_type, show
 from kling_mock.core.words import malformed
 from kling_mock.loading import bundled_words, read_yaml
 

@@ -12,9 +12,9 @@ from kling_mock.core.conduct import Abandoned, DuplicateSpend, Polling
 from kling_mock.core.documents import tokens
 from kling_mock.core.expressions import ABSENT, point
 from kling_mock.core.lifecycle import observe
+from kling_mock.core.messages import show
 from kling_mock.core.model import Account, Balance, Exchange, Task, Violation
 from kling_mock.core.problems import closest
-from kling_mock.core.schemas import show
 from kling_mock.core.verdicts import amount
 from kling_mock.payloads import CannotJudge, Judge
 from kling_mock.reports import details, plain

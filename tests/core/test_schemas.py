@@ -77,6 +77,11 @@ NUMERAL = {"pattern": "^[0-9]+(\\.[0-9]+)?$"}
         ({**NUMERAL, "type": ["string", "integer"]}, "abc", "should be a whole number; is abc"),
         ({"pattern": "^[0-9]+$", "x-mock-documented": {"type": "integer"}}, "5.5", "should be a whole number; is 5.5"),
         ({**NUMERAL, "if": True, "then": {"type": ["number", "string"]}}, "1,5", "should be a number; is 1,5"),
+        (
+            {**NUMERAL, "type": ["number", "string"], "x-mock-documented": {"type": "integer"}},
+            "left",
+            "should be a number; is left",
+        ),
         ({**NUMERAL, "type": ["number", "string"]}, "-5", "should match ^[0-9]+(\\.[0-9]+)?$; is -5"),  # it is one
         ({**NUMERAL, "type": "string"}, "abc", "should match ^[0-9]+(\\.[0-9]+)?$; is abc"),
     ],
@@ -102,7 +107,7 @@ DECIDED = [
 
 @pytest.mark.parametrize("node", DECIDED)
 @pytest.mark.parametrize(
-    "value", [{}, {"a": 1}, {"a": 2}, {"b": 1}, {"a": 1, "b": 1}, {"c": 1}, {"a": 2, "b": 2}, [], 5]
+    "value", [{}, {"a": 1}, {"a": 2}, {"b": 1}, {"a": 1, "b": 1}, {"c": 1}, {"a": 2, "b": 2}, {"b": 1, "c": 1}, [], 5]
 )
 def test_what_keys_decide_is_what_the_validator_says(node: Any, value: Any) -> None:
     """The short cut for keys that are not there never changes an answer."""

@@ -16,8 +16,8 @@ from kling_mock.contract.drift.mending import free, slug
 from kling_mock.core.documents import Place
 from kling_mock.core.errors import SPECIAL
 from kling_mock.core.expressions import ABSENT, SINGLE, point
+from kling_mock.core.messages import MESSAGES, json_type
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.core.schemas import MESSAGES, json_type
 
 Tokens = tuple[str, ...]
 SPOKEN = re.compile(r"\{\$error\.([A-Za-z0-9_-]+)\s*(?:\?\?\s*('[^']*'))?\}")

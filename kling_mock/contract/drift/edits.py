@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from kling_mock.core.documents import escape, tokens
-from kling_mock.core.schemas import json_type
+from kling_mock.core.messages import json_type
 
 PLAIN = re.compile(r"\$?[A-Za-z][A-Za-z0-9 _./-]*[A-Za-z0-9]")
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")

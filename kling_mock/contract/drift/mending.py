@@ -8,7 +8,7 @@ from typing import Any
 
 from kling_mock.contract.drift.edits import Edit, added, one_or_list
 from kling_mock.contract.replies import Misfit
-from kling_mock.core.schemas import json_type
+from kling_mock.core.messages import json_type
 
 Evidence = Mapping[str, str]
 GROWN = frozenset({"maximum", "maxLength", "maxItems", "maxProperties"})

@@ -20,8 +20,8 @@ from kling_mock.core.calls import body_for
 from kling_mock.core.documents import Documents, Place, pointer
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
+from kling_mock.core.messages import json_type, show
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.core.schemas import json_type, show
 
 Kind = Literal[
     "unknown-path",
