@@ -15,7 +15,7 @@ from contract_tests.exchanges import CREATES, load, provider_of, send
 from contract_tests.providers import PROVIDERS
 from contract_tests.target import Reply, Target
 from kling_mock.core.documents import tokens
-from kling_mock.core.lifecycle import State
+from kling_mock.core.lifecycle import FOR_EVER, State
 
 DAY = 86_400_000
 Aim = Callable[[str], Target]
@@ -32,10 +32,11 @@ class Link(NamedTuple):
 
 
 def courses() -> Iterator[Any]:
-    """Every create fixture, in every variant, on the usual course and in every scenario with a course of its own."""
+    """Every create fixture, in every variant, on the usual course and in every scenario that leads to an end."""
     for name in CREATES:
         provider = PROVIDERS[provider_of(name)]
-        dated = [row.name for row in provider.scenarios.values() if (row.timeline or row.latency) and not row.breaks]
+        rows = [row for row in provider.scenarios.values() if FOR_EVER not in row.latency.values()]
+        dated = [row.name for row in rows if (row.timeline or row.latency) and not row.breaks]
         for variant in provider.variants:
             for scenario in (None, *dated):
                 yield pytest.param(name, variant, scenario, id=f"{name}-{variant}-{scenario or 'usual'}")
