@@ -516,6 +516,28 @@ def test_half_a_pair_of_keys_is_told(given: str, monkeypatch: pytest.MonkeyPatch
 # Scenarios and examples
 
 
+def test_a_wrong_file_of_rules_says_what_is_expected_and_what_to_do(tmp_path: Path) -> None:
+    """An empty file, and every wrong place of another; exit code 1, and nothing on standard output."""
+    file = tmp_path / "mine.yaml"
+    file.touch()
+    got = invoke("scenarios", "--scenarios", str(file))
+    assert (got.exit_code, got.stdout) == (1, "")
+    assert got.stderr.startswith("kling-mock: mine.yaml#: the file is empty; expected is `rules:` with a list")
+    assert f"next: mend {file}; docs/scenario-rules.md" in got.stderr
+    file.write_text('rules:\n  - {scenario: fail, nth: "2"}\n  - {operation: createImageToVideo}\n', encoding="utf-8")
+    lines = invoke("scenarios", "--scenarios", str(file)).stderr.splitlines()
+    assert lines[0] == "kling-mock: mine.yaml#/rules/0/nth: should be a whole number, is a text (2)"
+    assert lines[1] == "mine.yaml#/rules/1: needs 'scenario'; it has operation"
+
+
+def test_each_scenario_is_listed_with_the_parameters_that_it_takes() -> None:
+    """With what they are unless given."""
+    lines = invoke("scenarios", "--provider", "kling").stdout.splitlines()
+    found = next(line for line in lines if line.startswith("  server-error "))
+    assert found.endswith(" (call=create times=1 lasts=any)")
+    assert next(line for line in lines if line.startswith("  stuck ")).endswith("never leaves processing")
+
+
 def test_scenarios_are_listed_with_what_they_show() -> None:
     """Every scenario of every provider, `fail` among them; --provider shows only one's."""
     for name, provider in load_providers().items():

@@ -320,6 +320,11 @@ def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
             raise place.get("call").error(f"no calls of the sort {role!r}{closest(str(role), ROLES)}")
     if "download" in roles and (error or sees):
         raise place.error("a file comes from no provider: its download has a reply, headers or a delivery only")
+    delivery = _delivery(place.get("delivery", {}))
+    if node.get("when") == "before" and not (error or raw or delivery.never or delivery.cut_at == 0):
+        raise place.error(
+            "what comes before the effects needs an `error` or a `reply`; or no answer: `never`, `cut_at: 0`"
+        )
     return Answer(
         on=frozenset(roles),
         when=node.get("when", "after"),
@@ -329,7 +334,7 @@ def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
         error=error,
         raw=Raw(_number(place.get("reply"), "status") or 200, raw["type"], raw.get("text", "")) if raw else None,
         headers={name: str(value) for name, value in node.get("headers", {}).items()},
-        delivery=_delivery(place.get("delivery", {})),
+        delivery=delivery,
         sees=Sees(sees.get("state"), sees.get("words", {}), sees.get("task", {})) if sees else None,
     )
 

@@ -272,8 +272,8 @@ class MemoryStore:
     def webhooks(self, account: str | None = None) -> Iterator[Webhook]:
         """The outbox, in the order in which rows are due."""
         with self._lock:
-            rows = sorted(self._outbox.rows.values(), key=lambda row: row.due)
-        yield from (row for row in rows if account in (None, row.account))
+            rows = [row for row in self._outbox.rows.values() if account in (None, row.account)]
+        yield from sorted(rows, key=lambda row: row.due)
 
     def lease(self, wall: int, until: int, most: int) -> list[Lease]:
         """Take on what is due and nobody else's."""

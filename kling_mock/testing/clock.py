@@ -88,8 +88,6 @@ class Clock:
 
     def _due(self) -> Attempts:
         """The attempts that are due."""
-        if not self._mock.store.waiting():
-            return set()
         now = self._mock.clocks.now(self._accounts[0])
         rows = (row for account in self._accounts for row in self._mock.store.webhooks(account))
         return {(row.id, row.copy, len(row.attempts)) for row in rows if row.outcome is None and row.due <= now}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_mock.core.documents import Place
-from kling_mock.core.lifecycle import Lifecycle, compile_lifecycle, observe, redirect, timeline
+from kling_mock.core.lifecycle import FOR_EVER, Lifecycle, compile_lifecycle, observe, redirect, timeline
 from kling_mock.core.model import Moment, Task
 from kling_mock.core.problems import SpecError
 from kling_mock.core.provider import Provider
@@ -31,6 +31,14 @@ TABLE: dict[str, Any] = {
 def lifecycle(table: dict[str, Any] = TABLE) -> Lifecycle:
     """A compiled table."""
     return compile_lifecycle(Place({"l.yaml": table}, "l.yaml", "", table))
+
+
+def test_nothing_comes_after_a_state_that_lasts_for_ever() -> None:
+    """Its task is seen in it at any time, and never changes again."""
+    moments = timeline(["waiting", "carving", "ready"], {"waiting": (5, 5), "carving": FOR_EVER}, 0, "e")
+    assert moments == (Moment(0, "waiting"), Moment(5, "carving"))
+    view = observe(lifecycle(), task(moments), 10**15)
+    assert (view.state, view.following) == ("carving", None)
 
 
 def task(moments: tuple[Moment, ...]) -> Task:

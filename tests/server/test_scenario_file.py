@@ -150,6 +150,11 @@ def test_a_parameter_that_cannot_be_is_a_warning(tmp_path: Path, marker: str, me
             "/scenarios/a/latancy",
             "unknown word 'latancy' here; did you mean 'latency'?",
         ),
+        (
+            {"scenarios": {"a": {"answers": [{"call": "create", "when": "before", "delivery": {"after": "5s"}}]}}},
+            "/scenarios/a/answers/0",
+            "what comes before the effects needs an `error` or a `reply`; or no answer: `never`, `cut_at: 0`",
+        ),
         ({"scenarios": {"a": 5}}, "/scenarios/a", "should be a mapping, is a whole number (5)"),
         ({"scenarios": {"a": {"provider": "klang"}}}, "/scenarios/a/provider", "did you mean 'kling'?"),
         ([], "", "should be a mapping, is a list; put `rules:` above the list and indent it; expected is `rules:`"),
