@@ -15,6 +15,7 @@ from kling_mock.contract.jobs import Jobs
 from kling_mock.contract.lists import lists
 from kling_mock.contract.messages import Message, example_messages
 from kling_mock.contract.probes import Probe
+from kling_mock.core.lifecycle import FOR_EVER
 from kling_mock.core.provider import Operation, Provider
 
 PLACES = ("path", "query", "header")
@@ -44,7 +45,8 @@ def _ways(provider: Provider) -> Iterator[tuple[str, dict[str, str]]]:
     for variant in provider.variants[1:]:
         yield f"variant {variant}", {"prefer": f"variant={variant}"}
     for scenario in provider.scenarios.values():
-        if (scenario.timeline or scenario.latency) and not scenario.breaks:
+        ends = FOR_EVER not in scenario.latency.values()
+        if (scenario.timeline or scenario.latency) and ends and not scenario.breaks:
             yield f"scenario {scenario.name}", {"prefer": f"scenario={scenario.name}"}
 
 
