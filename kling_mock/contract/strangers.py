@@ -73,13 +73,24 @@ def _expired(caller: Caller, way: Way) -> str:
     return _token(caller, way, exp=now - HOUR, nbf=now - 2 * HOUR, secret=caller.credentials[way.jwt.secret])
 
 
+def _early(caller: Caller, way: Way) -> str:
+    """A token of the caller's own that will be good in an hour."""
+    assert way.jwt is not None
+    now = int(time.time())
+    return _token(caller, way, exp=now + 2 * HOUR, nbf=now + HOUR, secret=caller.credentials[way.jwt.secret])
+
+
 Made = Callable[[Caller, Way], str]
 FORMS: Mapping[str, Made | None] = {
     "token.missing": None,
     "token.malformed": lambda caller, way: "nobody",
     "token.unknown": _stranger,
 }
-TOKENS: Mapping[str, Made] = {"token.signature": _token, "token.expired": _expired}
+TOKENS: Mapping[str, Made] = {
+    "token.signature": _token,
+    "token.expired": _expired,
+    "token.not-yet-valid": _early,
+}
 SAME = frozenset({"token.malformed", "token.unknown"})
 """Not every form of a key says of itself whether it is well formed."""
 
