@@ -6,12 +6,14 @@ Exit codes: 0 it does; 1 it does not; 2 the suite cannot run; 3 money may have b
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path  # noqa: TID251 - a command line, not the core
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -256,9 +258,35 @@ def _run(suite: Suite, dry_run: bool, form: str) -> Report | None:
 def _watched(suite: Suite, plan: list[Probe]) -> Report:
     """The run, with a bar on standard error where somebody watches."""
     hidden = not sys.stderr.isatty()
-    with click.progressbar(length=len(plan), label="probing", file=sys.stderr, hidden=hidden) as bar:
+    with (
+        noticed() as interrupted,
+        click.progressbar(length=len(plan), label="probing", file=sys.stderr, hidden=hidden) as bar,
+    ):
 
         def told(outcome: Outcome) -> None:
             bar.update(1)
+            if interrupted:
+                raise KeyboardInterrupt
 
         return suite.run(plan, told)
+
+
+@contextmanager
+def noticed() -> Iterator[list[int]]:
+    """Remember a Ctrl-C: what it raises is lost where it meets a callback of the garbage collector's or of a library."""
+    seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    try:
+        signal.signal(signal.SIGINT, remember)
+    except ValueError:  # only the main thread hears of signals
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -67,7 +67,7 @@ STEADY = settings(
     suppress_health_check=list(HealthCheck),
 )
 MODES = [HypothesisTestMode.EXAMPLES, HypothesisTestMode.COVERAGE, HypothesisTestMode.FUZZING]
-BEYOND = ("mock/task.", "mock/alias.")
+BEYOND = tuple(f"mock/{stage}." for stage in ("task", "alias"))
 
 
 def fuzz(agreement: Agreement, max_examples: int) -> Iterator[Probe]:
