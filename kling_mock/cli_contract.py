@@ -273,7 +273,7 @@ def _watched(suite: Suite, plan: list[Probe]) -> Report:
 
 @contextmanager
 def noticed() -> Iterator[list[int]]:
-    """Remember a Ctrl-C: what it raises is lost where it meets a callback of the garbage collector's or of a library."""
+    """Remember a Ctrl-C: what it raises is lost where it meets a callback of the garbage collector."""
     seen: list[int] = []
     before = signal.getsignal(signal.SIGINT)
 

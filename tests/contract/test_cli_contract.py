@@ -155,12 +155,15 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 def test_ctrl_c_ends_with_one_line() -> None:
     """Exit 130, no traceback."""
     command = [sys.executable, "-P", "-m", "kling_mock", "contract", "--provider", "kling"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("kling at http://")
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("kling at http://")
+            time.sleep(1.0)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert told.splitlines()[-1] == "kling-mock: interrupted"
     assert "Traceback" not in told
