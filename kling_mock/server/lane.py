@@ -34,7 +34,6 @@ HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 20.0
 BODY_SECONDS = 30.0
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-CONTROL_BYTES = 2 * 1024 * 1024
 REQUEST_LINE = re.compile(rb"([!-~]{1,100}) +([^ \r\n]+) +HTTP/[0-9.]+\r?\n")
 HOST = re.compile(rb"\nhost *: *([!-~]*)", re.IGNORECASE)
 UPGRADE = re.compile(rb"\r\n(upgrade|http2-settings) *:", re.IGNORECASE)
@@ -66,7 +65,8 @@ class Lane:
         try:
             if is_control(scope["path"]):
                 # Read here, so that a slow sender holds a task of the loop and not a thread of the application.
-                body, _ = await self._body(scope, receive, CONTROL_BYTES)
+                # The endpoint says itself how much is too much; here as much is read as of any request.
+                body, _ = await self._body(scope, receive, self._mock.options.max_body)
                 spoilt = await self._spoilt(scope["method"], scope["path"])
                 if spoilt is None:
                     await self._flask(scope, _replayed(body, receive), send)  # type: ignore[arg-type]

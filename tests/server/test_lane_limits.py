@@ -67,6 +67,17 @@ def reply(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 # Long bodies
 
 
+def test_a_long_payload_is_judged_over_http(serve: Serve) -> None:
+    """Three megabytes of base64 get a verdict; an endpoint that takes less says so."""
+    server = serve()
+    picture = base64.b64encode((bundled("fixtures") / "media" / "square-300x300.png").read_bytes() + bytes(3_000_000))
+    asked = {"provider": "kling", "operation": "createImageToVideo", "body": {"image": picture.decode(), "prompt": "x"}}
+    answer = requests.post(f"{server.url}/_mock/judge", json=asked, timeout=20)
+    assert (answer.status_code, answer.json()["ok"]) == (200, True)
+    answer = requests.post(f"{server.url}/_mock/accounts", json={"provider": "k" * 3_000_000}, timeout=20)
+    assert answer.status_code == 413
+
+
 @every_provider
 def test_a_body_over_the_limit_gets_the_providers_413(provider: Provider, serve: Serve) -> None:
     """For each provider: 413 in its own envelope, read by a real client that sends a megabyte too much."""
