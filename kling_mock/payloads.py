@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from msgspec.structs import replace
 
-from kling_mock.core.calls import Call, body_for, images
+from kling_mock.core.calls import Call, body_for, images, not_taken
 from kling_mock.core.documents import pointer
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import judge as judge_call
@@ -24,6 +24,7 @@ from kling_mock.core.verdicts import Finding, NotJudgedYet, Verdict, verdict
 from kling_mock.loading import load_providers
 
 SYNTAX, SITUATION = "mock/body.syntax", "body.syntax"
+MEDIA_TYPE, UNTAKEN = "mock/body.media-type", "body.media-type"
 FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 
 
@@ -89,7 +90,11 @@ class Judge:
         call = _call(found, chosen, ABSENT if problem else document, headers or {}, query or {}, files or {})
         if problem is not None:
             call = replace(
-                call, violations=(Violation(SYNTAX, "", f"the body is no JSON: {problem}", situation=SITUATION),)
+                call,
+                violations=(
+                    *call.violations,
+                    Violation(SYNTAX, "", f"the body is no JSON: {problem}", situation=SITUATION),
+                ),
             )
         told = verdict(call, measured(call), _measure)
         return told if other is None else replace(told, not_judged=(*told.not_judged, other))
@@ -163,21 +168,23 @@ class Fit(NamedTuple):
 
     foreign: int  # keys that no operation of the provider knows
     other: bool  # than the default provider
-    misfits: int  # keys that the operation does not know, and refusals
+    model: bool  # one that the operation does not have
+    strange: int  # keys that the operation does not know
     refusals: int
 
 
 def _guessed(
     rows: list[tuple[Provider, Operation]], document: Any, files: Mapping[str, bytes]
 ) -> tuple[Provider, Operation, NotJudgedYet | None]:
-    """What a payload fits best: by the provider that knows its keys, then by unknown keys and refusals together."""
+    """What a payload fits best: by the provider that knows its keys, then by model, unknown keys and refusals."""
     fits = [(_fit(provider, operation, document, files), number) for number, (provider, operation) in enumerate(rows)]
     (best, number), *others = sorted(fits)
     provider, operation = rows[number]
     for fit, another in others:
         second = rows[another][1]
         seen = {way[0] for way in operation.images.values()} - {way[0] for way in second.images.values()}
-        near = fit.misfits <= best.misfits + 1 and not fit.refusals and (best.misfits > 0 or another < number)
+        worse = best.strange + best.refusals
+        near = fit.strange + fit.refusals <= worse + 1 and not fit.refusals and (worse > 0 or another < number)
         if rows[another][0] is provider and near and not any(document.get(name) for name in seen):
             why = f"guessed from the keys; {second.id} takes this payload too: name the one that is meant"
             return provider, operation, NotJudgedYet("operation", why)
@@ -190,8 +197,9 @@ def _fit(provider: Provider, operation: Operation, document: Any, files: Mapping
     foreign = sum(not any(_known(op, {key: None}, {}) for op in mine) for key in keys)
     strange = len(keys) - _known(operation, document, files)
     sound = _sound(document)
-    refusals = len(judge_call(_call(provider, operation, document, {}, {}, files), {}).refused) if sound else 0
-    return Fit(foreign, not provider.default, strange + refusals, refusals)
+    refused = judge_call(_call(provider, operation, document, {}, {}, files), {}).refused if sound else ()
+    model = any(row.pointer == operation.pointers.get("model") for row in refused)
+    return Fit(foreign, not provider.default, model, strange, len(refused))
 
 
 def _sound(document: Any) -> bool:
@@ -235,6 +243,9 @@ def _call(
     if files and isinstance(document, dict):
         document = {**document, **dict.fromkeys(files, "file")}
     request = Request(operation.method, operation.path, urlencode(query), lower)
+    if body is None and operation.bodies:
+        told = not_taken(operation, lower["content-type"])
+        return Call(provider, request, operation, violations=(Violation(MEDIA_TYPE, "", told, situation=UNTAKEN),))
     return Call(provider, request, operation, document=document, uploads=uploads)
 
 

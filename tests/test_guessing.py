@@ -86,6 +86,30 @@ def test_a_key_of_a_sister_operation_does_not_outweigh_a_refusal() -> None:
     assert [row.rule for row in verdict.violations] == [f"{SHARED}/aspect_ratio/unknown"]
 
 
+URL = "https://example.com/a.png"
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        ({"duration": "7"}, "start"),
+        ({"sound": "on"}, "sound"),
+        ({"cfg_scale": 2}, f"{SHARED}/cfg_scale/maximum"),
+        ({"model_name": "kling-v3", "mode": "4k"}, f"{SHARED}/mode/enum"),
+        ({"model_name": "kling-v3", "multi_shot": True}, "multi-shot-needs-a-shot-type"),
+        ({"model_name": "kling-v2-1", "static_mask": URL}, "motion_brush"),
+        ({"camera_control": {"type": "zzz"}}, f"{SHARED}/camera_control/type/enum"),
+        ({"model_name": "kling-v3", "duration": "5", "element_list": [{"element_id": n} for n in range(1, 5)]},
+         f"{SHARED}/element_list/maxItems"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_does_not_make_another_job_of_it(body: dict[str, Any], rule: str) -> None:
+    """The operation that knows all the keys is meant, and refuses the value; no sister takes the payload instead."""
+    verdict = judge({"image": URL, "prompt": "x", **body})
+    assert (verdict.ok, verdict.operation) == (False, SHARED)
+    assert rule in [row.rule for row in verdict.violations]
+
+
 def test_a_key_of_a_sister_operation_is_no_sign_of_another_provider() -> None:
     """The default provider knows the key, if not in this operation."""
     assert judge(WITH_RATIO, None, SHARED).provider == "kling"

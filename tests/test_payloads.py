@@ -505,3 +505,16 @@ def test_a_json_string_is_a_document_when_it_was_parsed() -> None:
     assert [(row.rule, row.pointer) for row in verdict.violations if row.severity == "refused"] == [
         ("createImageToVideo/type", "")
     ]
+
+
+def test_a_content_type_that_is_not_taken_is_refused() -> None:
+    """As the mock does it, before the body is looked at; none said is the operation's own."""
+    body = {"image": "https://example.com/a.png", "prompt": "x"}
+    for name in ("text/plain", "application/x-www-form-urlencoded"):
+        verdict = judge(body, "kling", "createImageToVideo", headers={"Content-Type": name})
+        (finding,) = verdict.violations
+        assert (verdict.ok, finding.rule) == (False, "mock/body.media-type")
+        assert finding.message == f"the content type should be application/json; is {name}"
+        assert finding.provider_says is not None
+        assert finding.provider_says.status == 415
+    assert judge(body, "kling", "createImageToVideo", headers={"X-Other": "1"}).ok

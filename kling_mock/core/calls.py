@@ -117,6 +117,12 @@ def body_for(operation: Operation, content_type: str) -> Body | None:
     return operation.bodies.get(media_type)
 
 
+def not_taken(operation: Operation, content_type: str) -> str:
+    """What is wrong with a content type that an operation does not take."""
+    accepted = ", ".join(operation.bodies)
+    return f"the content type should be {accepted}; is {content_type[:60] or 'missing'}"
+
+
 def fingerprint(call: Call, document: Any) -> str:
     """A digest of what a create asks for: equal for two requests for the same job.
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from kling_mock.core.calls import body_for
+from kling_mock.core.calls import body_for, not_taken
 from kling_mock.core.documents import pointer
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.model import Request, Upload, Violation
@@ -52,8 +52,7 @@ def decode(operation: Operation, request: Request) -> Decoded:
     if not request.body and not operation.body_required:
         return Decoded()
     if body is None:
-        accepted = ", ".join(operation.bodies)
-        return _wrong("media-type", f"the content type should be {accepted}; is {content_type[:60] or 'missing'}")
+        return _wrong("media-type", not_taken(operation, content_type))
     if not request.body:
         return _wrong("syntax", "a body is required")
     if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
