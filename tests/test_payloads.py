@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -518,3 +519,13 @@ def test_a_content_type_that_is_not_taken_is_refused() -> None:
         assert finding.provider_says is not None
         assert finding.provider_says.status == 415
     assert judge(body, "kling", "createImageToVideo", headers={"X-Other": "1"}).ok
+
+
+def test_a_picture_of_too_many_pixels_is_no_violation() -> None:
+    """The limit is the mock's own and no provider's: what was not looked at is said to be so."""
+    content = (bundled("fixtures") / "media" / "too-many-pixels-6400x6400.png").read_bytes()
+    body = {"image": base64.b64encode(content).decode(), "prompt": "x"}
+    verdict = judge(body, "kling", "createImageToVideo")
+    assert verdict.ok
+    why = "the image has more pixels than are decoded here: whether it is whole is not known"
+    assert [(row.rule, row.why) for row in verdict.not_judged] == [("/image", why)]

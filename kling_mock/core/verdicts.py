@@ -171,5 +171,8 @@ def _not_judged(judgement: Judgement, facts: Facts) -> Iterator[NotJudgedYet]:
     for pointer, fact in facts.items():
         if fact.get("given") == "url" and "bytes" not in fact:
             yield NotJudgedYet(pointer, "the image is a URL and was not fetched: its format and size are not known")
+        elif "bytes" in fact and "decodes" not in fact:
+            why = "the image has more pixels than are decoded here: whether it is whole is not known"
+            yield NotJudgedYet(pointer, why)
     if judgement.quote is None and judgement.operation.result is not None:
         yield NotJudgedYet("price", "no table has a price for this combination: it is unknown")

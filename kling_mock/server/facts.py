@@ -43,7 +43,7 @@ def measure(given: str | bytes) -> Facts:
     - ``"url"``: http or https with a host, not fetched; ``"prefixed"``: a ``data:`` text; ``"text"``: none
       of these;
     - ``"file"`` (bytes) and ``"base64"`` add ``"bytes"`` (decoded length) and ``"decodes"``: whether all the
-      content decodes *as PNG or JPEG* within `MOST_PIXELS`. Where the first bytes tell, ``"format"`` (lower
+      content decodes *as PNG or JPEG*, not told above `MOST_PIXELS`. Where the first bytes tell, ``"format"`` (lower
       case, by content, never by name), and for readable PNG and JPEG headers ``"width"`` and ``"height"``
       in stored pixels (before any EXIF rotation) and ``"ratio"`` (width / height, 4 decimals).
     """
@@ -118,7 +118,9 @@ def _decode(content: bytes, name: str, facts: Facts) -> None:
         with _opened(content, name) as image:
             width, height = image.size
             facts.update(width=width, height=height, ratio=round(width / height, 4))
-            if width * height <= MOST_PIXELS:
+            if width * height > MOST_PIXELS:
+                del facts["decodes"]  # the limit is ours and no provider's
+            else:
                 image.draft("L", (1, 1))  # a JPEG at an eighth, in grey: all is read, in a 64th of the memory
                 image.load()  # `verify()` lets a truncated JPEG pass
                 facts["decodes"] = True

@@ -46,7 +46,7 @@ FILES: dict[str, Facts] = {
     "jpeg-named.png": sized("jpeg", 320, 320),
     "animation.gif": {"format": "gif", "decodes": False},
     "photo.webp": {"format": "webp", "decodes": False},
-    "too-many-pixels-6400x6400.png": sized("png", 6400, 6400, decodes=False),
+    "too-many-pixels-6400x6400.png": {"format": "png", "width": 6400, "height": 6400, "ratio": 1.0},
     "not-an-image.bin": {"decodes": False},
     "empty.bin": {"decodes": False},
 }
@@ -137,23 +137,24 @@ def test_a_header_that_ends_too_early_gives_no_size(content: bytes) -> None:
     assert measure(content)["decodes"] is False
 
 
-@pytest.mark.parametrize(("width", "decodes"), [(MOST_PIXELS // 100, True), (MOST_PIXELS // 100 + 1, False)])
-def test_the_limit_of_pixels_is_exact(width: int, decodes: bool) -> None:
-    """Forty million pixels are decoded, one column more is not; the size is told either way."""
+@pytest.mark.parametrize(("width", "decodes"), [(MOST_PIXELS // 100, True), (MOST_PIXELS // 100 + 1, None)])
+def test_the_limit_of_pixels_is_exact(width: int, decodes: bool | None) -> None:
+    """Forty million pixels are decoded, of one column more nothing is said; the size is told either way."""
     file = BytesIO()
     Image.new("1", (width, 100)).save(file, "PNG")
     facts = measure(file.getvalue())
-    assert (facts["width"], facts["height"], facts["decodes"]) == (width, 100, decodes)
+    assert (facts["width"], facts["height"], facts.get("decodes")) == (width, 100, decodes)
 
 
-def test_a_decompression_bomb_is_refused_without_a_warning() -> None:
+def test_a_decompression_bomb_is_not_decoded_and_brings_no_warning() -> None:
     """A PNG that claims 400 million pixels costs nothing and leaves the process's warnings alone."""
+    sides = {"width": 20_000, "height": 20_000, "ratio": 1.0}
     header = SQUARE[:16] + (20_000).to_bytes(4, "big") * 2 + SQUARE[24:29]
     crc = zlib.crc32(header[12:29]).to_bytes(4, "big")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         facts = measure(header + crc + SQUARE[33:])
-    assert facts == {"given": "file", "bytes": len(SQUARE), **sized("png", 20_000, 20_000, decodes=False)}
+    assert facts == {"given": "file", "bytes": len(SQUARE), "format": "png", **sides}
 
 
 @pytest.mark.parametrize("end", ["", "\n", "!", "é"])
