@@ -53,7 +53,8 @@ def command(level: str, file: str, title: str, message: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    lines = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return plain(lines)
 
 
 def _property(text: str) -> str:

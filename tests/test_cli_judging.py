@@ -713,3 +713,13 @@ def test_specs_that_are_wrong_are_nothing_to_judge_by(write: Write, tmp_path: Pa
     got = invoke("validate", "--specs", folder, name)
     assert (got.exit_code, got.stdout) == (2, "")
     assert "broken/openapi.yaml" in got.stderr
+
+
+def test_a_key_that_would_ring_the_terminal_is_shown_as_text(tmp_path: Path) -> None:
+    """In no format of lines does a payload's own word reach a terminal or a log as a command."""
+    (tmp_path / "payload.json").write_text(json.dumps({"image": "x", "\x1b[31mred\x07": 1}))
+    for form in ("text", "github"):
+        done = invoke("validate", str(tmp_path / "payload.json"), "--format", form)
+        assert "\x1b" not in done.output
+        assert "\x07" not in done.output
+        assert "\\x1b[31mred" in done.output
