@@ -25,15 +25,10 @@ EXAMPLES = 2
 ALL = ("operations", "fired", "held", "states", "errors")
 BY_CHANCE = re.compile(r"[0-9a-f]{32}|127\.0\.0\.1:\d+")
 """The boundaries that a library draws for forms, and ports of this machine."""
-UNREACHED: Mapping[tuple[str, str], str] = {
-    ("errors", "body.size"): "how large is too large no document says, and the mock's own limit is 64 MB",
-    (
-        "held",
-        "spoken-text-is-given",
-    ): "sent and accepted; coverage looks for it in the whole body, the rule stands in a part",
-    ("held", "recording-is-given"): "likewise",
+UNREACHED: Mapping[str, str] = {
+    "body.size": "how large is too large no document says, and the mock's own limit is 64 MB",
 }
-"""What the suite need not reach: the dimension, the rule or the situation that the error answers, and why."""
+"""The situations whose errors the suite need not reach, and why."""
 
 ALSO: Mapping[str, set[str]] = {
     "unknown-word": {"shape"},  # the words of a state are listed in the replies' schemas: another one fits none
@@ -93,20 +88,14 @@ def followed(report: Report) -> set[str]:
 
 
 def unreached(provider: Provider, report: Report) -> Iterator[str]:
-    """What of the documents the run has not met and should have."""
+    """What of the documents the run has not met and should have, and what it has met and need not."""
     coverage = report.coverage(provider)
-    excused = {(dimension, _excused(provider, dimension, name)) for dimension, name in UNREACHED}
+    excused = {provider.errors.answer(Violation("", "", "", situation=name)) for name in UNREACHED}
     for dimension in ALL:
-        for point in coverage.missing(dimension):
-            if (dimension, point.name.split(" ")[-1]) not in excused:
-                yield f"{dimension}: {point.label}"
-
-
-def _excused(provider: Provider, dimension: str, name: str) -> str:
-    """The last word of the point that a row of `UNREACHED` speaks of: of an error, the entry's name."""
-    if dimension != "errors":
-        return name
-    return str(provider.errors.answer(Violation("", "", "", situation=name)))
+        for point in (*coverage.missing(dimension), *coverage.covered(dimension)):
+            needless = dimension == "errors" and point.name.split(" ")[-1] in excused
+            if bool(coverage.hits[point]) is needless:
+                yield f"{dimension}: {point.label}" + (" is reached after all" if needless else "")
 
 
 # Scenarios
