@@ -84,16 +84,19 @@ def curl(url: str, method: str, headers: Mapping[str, str], body: bytes, secret:
         if name not in ("host", "content-length"):
             words += ["-H", f'"{name}: {secret[name]}"' if name in secret else shlex.quote(f"{name}: {value}")]
     if body:
-        words += ["--data-binary", _data(body)]
+        words += _data(body)
     return " ".join(words)
 
 
-def _data(body: bytes) -> str:
+def _data(body: bytes) -> list[str]:
+    """The body as it stands, never taken for a file's name, or the name of a file that is to be written."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return f"@body.bin  # {len(body)} bytes"
-    return shlex.quote(text) if len(text) <= 2000 else f"@body.json  # {len(body)} bytes"
+        return ["--data-binary", f"@body.bin  # {len(body)} bytes"]
+    if len(text) <= 2000:
+        return ["--data-raw", shlex.quote(text)]
+    return ["--data-binary", f"@body.json  # {len(body)} bytes"]
 
 
 def brief(value: Any, longest: int = 200) -> str:

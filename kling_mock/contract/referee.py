@@ -73,7 +73,11 @@ class Referee:
         request = MockRequest("http://localhost", operation.method.lower(), operation.path)
         type_ = answer.headers.get("content-type", "")
         response = MockResponse(answer.body, status_code=answer.status, content_type=type_)
-        return [fault for error in self._api.unmarshal_response(request, response).errors for fault in _faults(error)]
+        try:
+            errors = self._api.unmarshal_response(request, response).errors
+            return [fault for error in errors for fault in _faults(error)]
+        except (UnicodeDecodeError, RecursionError) as error:
+            return [Fault("readable", None, f"{type(error).__name__}: {str(error)[:200]}")]
 
     def document(self, schema: Place, document: Any) -> list[Fault]:
         """What is wrong with a document that no operation answers, a webhook's body, by the schema at a place."""

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -33,7 +32,7 @@ class Answer(Struct, frozen=True):
         """The decoded JSON body; ABSENT where it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return ABSENT
 
 
@@ -77,15 +76,20 @@ class Http:
     def _sent(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         import requests
 
-        prepared = self._session.prepare_request(requests.Request(method, url, dict(headers), data=body or None))
-        prepared.url = url  # as it is: percent-encoding is part of what is tested
-        settings = self._session.merge_environment_settings(url, {}, False, None, None)
         try:
+            prepared = self._session.prepare_request(requests.Request(method, url, dict(headers), data=body or None))
+            prepared.url = url  # as it is: percent-encoding is part of what is tested
+            settings = self._session.merge_environment_settings(url, {}, False, None, None)
             reply = self._session.send(prepared, timeout=self.timeout, allow_redirects=False, **settings)
         except requests.RequestException as error:
-            raise Unanswered(f"{method} {urlsplit(url).path}: {type(error).__name__}") from None
+            raise Unanswered(f"{method} {_path(url)}: {type(error).__name__}") from None
         return Answer(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content)
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+
+def _path(url: str) -> str:
+    """The path of an address, which need not be a good one."""
+    return "/" + url.partition("://")[2].partition("/")[2].partition("?")[0]

@@ -148,3 +148,9 @@ def held(mutant: Mutant) -> Report:
     with serving(mutant.provider, mutant.how) as url:
         suite = Suite(agreed()[mutant.provider], url, Settings(), {}, referee(mutant.provider))
         return suite.run(probe for probe in probes if mutant.probes in probe.name)
+
+
+def told(report: Report) -> str:
+    """The failures of a report in short."""
+    rows = [f"{failure.check}: {failure.probe}: {failure.message}" for failure in report.failures]
+    return "\n".join(["the suite says:", *rows[:10]]) if rows else "it survived"

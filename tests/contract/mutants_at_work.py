@@ -45,6 +45,16 @@ EXCHANGES: dict[str, Mutant] = {
     "half a body": Mutant(
         "schema", "lifecycle", instead(lambda wire: bare(wire, wire.body[:40]), "create"), USUAL, "id"
     ),
+    "bytes that are no text": Mutant(
+        "readable", "lifecycle", instead(lambda wire: bare(wire, b"\xff" + wire.body), "query"), USUAL, "id"
+    ),
+    "a body that is nested without an end": Mutant(
+        "readable",
+        "lifecycle",
+        instead(lambda wire: bare(wire, b"[" * 200_000 + b"]" * 200_000), "list"),
+        USUAL,
+        "found",
+    ),
     "no answer": Mutant(
         "answered", "lifecycle", instead(lambda wire: replace(wire, delivery=Delivery(cut_at=0)), "query"), USUAL
     ),
@@ -157,6 +167,9 @@ TASKS: dict[str, Mutant] = {
         files(lambda url, count: url.partition("/_mock/")[0] + "/_mock/health"),
         USUAL,
         "agreement",
+    ),
+    "a file's address has no host": Mutant(
+        "result", "lifecycle", files(lambda url, count: "http://[nowhere"), USUAL, "agreement"
     ),
     "a file's address is none": Mutant("result", "lifecycle", files(lambda url, count: "soon"), USUAL, "agreement"),
     "a failure shows files": Mutant(

@@ -8,9 +8,9 @@ import pytest
 
 from kling_mock.contract import webhooks
 from kling_mock.contract.failures import CHECKS
-from kling_mock.contract.suite import Report, Settings, Suite
+from kling_mock.contract.suite import Settings, Suite
 from tests.contract import mutants, mutants_at_work
-from tests.contract.breaking import Mutant, agreed, held, planned, referee, serving
+from tests.contract.breaking import Mutant, agreed, held, planned, referee, serving, told
 
 MUTANTS: Mapping[str, Mutant] = {**mutants.BY_DOCUMENTS, **mutants_at_work.AT_WORK}
 PHASES = sorted({(row.provider, row.phases) for row in MUTANTS.values()})
@@ -27,12 +27,6 @@ def test_a_broken_mock_fails_the_check_that_looks_at_it(name: str, monkeypatch: 
     assert {failure.check for failure in report.failures} == expected, told(report)
     assert report.exit_code == 1
     assert all(failure.phase == mutant.phases and mutant.probes in failure.probe for failure in report.failures)
-
-
-def told(report: Report) -> str:
-    """The failures of a report in short."""
-    rows = [f"{failure.check}: {failure.probe}: {failure.message}" for failure in report.failures]
-    return "\n".join(["the suite says:", *rows[:10]]) if rows else "it survived"
 
 
 @pytest.mark.parametrize(("provider", "phase"), PHASES)
