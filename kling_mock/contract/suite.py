@@ -13,17 +13,17 @@ from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Ended
 from kling_mock.contract.control import Control, Refused
 from kling_mock.contract.coverage.counting import Coverage
-from kling_mock.contract.examples import examples, rules
 from kling_mock.contract.failures import Failure
-from kling_mock.contract.jobs import Jobs
-from kling_mock.contract.lifecycles import lifecycles
 from kling_mock.contract.messages import judged
+from kling_mock.contract.phases.examples import examples, rules
+from kling_mock.contract.phases.jobs import Jobs
+from kling_mock.contract.phases.lifecycles import lifecycles
+from kling_mock.contract.phases.webhooks import webhooks
+from kling_mock.contract.phases.wrongs import errors
 from kling_mock.contract.probes import PHASES, Probe, most
 from kling_mock.contract.purse import MoneySpent, Purse, Spent, TooDear
 from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Http, Target, Unanswered
-from kling_mock.contract.webhooks import webhooks
-from kling_mock.contract.wrongs import errors
 from kling_mock.core.model import Attempt, Exchange, Request
 from kling_mock.core.provider import Provider
 from kling_mock.credentials import needs
@@ -156,7 +156,7 @@ class Suite:
         return [probe for phase in self.settings.phases for probe in makers[phase]()]
 
     def _fuzz(self) -> Iterable[Probe]:
-        from kling_mock.contract.fuzz import fuzz
+        from kling_mock.contract.phases.fuzz import fuzz
 
         return fuzz(self.agreement, self.settings.max_examples)
 
@@ -213,7 +213,7 @@ class Suite:
             left_out = str(error)
         except Refused as error:
             caller.fail("answered", f"the mock's control API did not do what was asked: {error}")
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             caller.fail(
                 "readable", f"the answer could not be read: {type(error).__name__}: {error}"[:300], *caller.last
             )

@@ -9,8 +9,8 @@ import pytest
 
 from kling_mock.contract.caller import Caller
 from kling_mock.contract.failures import CHECKS, Breaks, Failure, brief, curl
+from kling_mock.contract.phases.strangers import addressed, harmless
 from kling_mock.contract.probes import Probe
-from kling_mock.contract.strangers import addressed, harmless
 from kling_mock.contract.suite import Settings, Suite
 from tests.conftest import PROVIDERS
 from tests.contract.breaking import agreed, serving

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kling_mock.contract.jobs import Jobs
-from kling_mock.contract.links import Nowhere, links, strange_links, value_of
 from kling_mock.contract.messages import judged
+from kling_mock.contract.phases.jobs import Jobs
+from kling_mock.contract.phases.links import Nowhere, links, strange_links, value_of
 from kling_mock.contract.target import Answer
 from kling_mock.core.expressions import ABSENT
 from tests.conftest import PROVIDERS

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from kling_mock.contract import webhooks
 from kling_mock.contract.failures import CHECKS
+from kling_mock.contract.phases import webhooks
 from kling_mock.contract.suite import Settings, Suite
 from tests.contract import mutants, mutants_at_work
 from tests.contract.breaking import Mutant, agreed, held, planned, referee, serving, told

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kling_mock.contract import pictures
+from kling_mock.contract.phases import pictures
 from kling_mock.server.facts import measure
 
 

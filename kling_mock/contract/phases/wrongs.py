@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
-from kling_mock.contract.jobs import Jobs
-from kling_mock.contract.links import links
 from kling_mock.contract.messages import Message
+from kling_mock.contract.phases.jobs import Jobs
+from kling_mock.contract.phases.links import links
+from kling_mock.contract.phases.strangers import NOBODY, addressed, credentials, harmless, unknown_tasks
 from kling_mock.contract.probes import Probe
-from kling_mock.contract.strangers import NOBODY, addressed, credentials, harmless, unknown_tasks
 from kling_mock.core.model import Request
 from kling_mock.core.provider import Operation
 

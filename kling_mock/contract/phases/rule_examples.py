@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from kling_mock.contract import pictures
 from kling_mock.contract.agreement import Agreement
-from kling_mock.contract.jobs import Jobs, objects
 from kling_mock.contract.messages import Message, example_messages, judged
-from kling_mock.contract.placing import placed
+from kling_mock.contract.phases import pictures
+from kling_mock.contract.phases.jobs import Jobs, objects
+from kling_mock.contract.phases.placing import placed
 from kling_mock.core.capabilities import Feature
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement

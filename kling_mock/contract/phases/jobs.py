@@ -10,7 +10,7 @@ from typing import Any
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
 from kling_mock.contract.messages import Message, example_messages, judged
-from kling_mock.contract.placing import placed, put
+from kling_mock.contract.phases.placing import placed, put
 from kling_mock.core.documents import Place, tokens
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.report_examples import samples_of
@@ -64,7 +64,7 @@ class Jobs:
 
     def with_parent(self, message: Message, caller: Caller) -> tuple[Message, list[Seen]]:
         """The message with the id of a finished task where it builds upon one, and the calls that made that task."""
-        from kling_mock.contract.following import Follower
+        from kling_mock.contract.phases.following import Follower
 
         if message.operation.task is None or not message.operation.task.parents:
             return message, []

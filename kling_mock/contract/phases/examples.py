@@ -7,10 +7,10 @@ from functools import partial
 
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
-from kling_mock.contract.jobs import Jobs
 from kling_mock.contract.messages import Message, example_messages
+from kling_mock.contract.phases.jobs import Jobs
+from kling_mock.contract.phases.rule_examples import RuleExamples, Shown
 from kling_mock.contract.probes import Probe
-from kling_mock.contract.rule_examples import RuleExamples, Shown
 
 PATIENCE_MS = 86_400_000
 """How long a task may take that is to fail: a mock's day passes at once."""
@@ -73,7 +73,7 @@ def _named(caller: Caller, seen: Seen, rule: str) -> None:
 
 def _failed(caller: Caller, seen: Seen) -> None:
     """The task that was created ends in failure."""
-    from kling_mock.contract.following import Follower
+    from kling_mock.contract.phases.following import Follower
 
     follower = Follower(caller, seen)
     follower.to_the_end()

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from kling_mock.contract.agreement import Agreement, Sighting
 from kling_mock.contract.caller import Caller
-from kling_mock.contract.following import Follower
-from kling_mock.contract.jobs import Jobs
 from kling_mock.contract.messages import Message
-from kling_mock.contract.placing import put
+from kling_mock.contract.phases.following import Follower
+from kling_mock.contract.phases.jobs import Jobs
+from kling_mock.contract.phases.placing import put
 from kling_mock.contract.probes import Probe
 from kling_mock.contract.readings import read
 from kling_mock.contract.receiver import Got, Receiver

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Seen
-from kling_mock.contract.following import Follower
-from kling_mock.contract.jobs import Jobs
-from kling_mock.contract.lists import lists
 from kling_mock.contract.messages import Message, example_messages
+from kling_mock.contract.phases.following import Follower
+from kling_mock.contract.phases.jobs import Jobs
+from kling_mock.contract.phases.lists import lists
 from kling_mock.contract.probes import Probe
 from kling_mock.core.lifecycle import FOR_EVER
 from kling_mock.core.provider import Operation, Provider

@@ -9,9 +9,9 @@ from typing import Any
 
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller
-from kling_mock.contract.jobs import Jobs
-from kling_mock.contract.links import links, strange_links
 from kling_mock.contract.messages import Message, example_messages
+from kling_mock.contract.phases.jobs import Jobs
+from kling_mock.contract.phases.links import links, strange_links
 from kling_mock.contract.probes import Probe
 from kling_mock.core.entropy import draw
 from kling_mock.core.provider import Operation, Scheme, Way

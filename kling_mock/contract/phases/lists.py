@@ -8,8 +8,8 @@ from functools import partial
 
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller
-from kling_mock.contract.jobs import Jobs
 from kling_mock.contract.messages import Message
+from kling_mock.contract.phases.jobs import Jobs
 from kling_mock.contract.probes import Probe
 from kling_mock.core.provider import Operation
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from kling_mock.contract.agreement import Sighting
 from kling_mock.contract.caller import Caller, Ended, Seen
-from kling_mock.contract.links import links
 from kling_mock.contract.messages import Message
+from kling_mock.contract.phases.links import links
 from kling_mock.contract.target import Unanswered
 from kling_mock.core.expressions import ABSENT
 

@@ -1,0 +1,1 @@
+"""The phases of the suite: each makes probes of one sort, and the messages and pictures that these send."""
