@@ -5,9 +5,10 @@ Nothing here loads a provider while it is imported: the options have not been re
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from contextlib import ExitStack
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from kling_mock.contract.suite import Suite
 
+PHASES = ("examples", "rules", "lifecycle", "errors", "webhooks", "fuzz")
 TOYS = Path(__file__).parents[1] / "tests" / "providers"
 KNOWN: dict[str, Any] = {}
 
@@ -30,7 +32,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--max-examples", type=int, default=12, metavar="N", help="requests that fuzzing makes of each sort"
     )
-    group.addoption("--allow-spend", type=Decimal, metavar="UNITS", help="what may be spent at a target that bills")
+    group.addoption("--allow-spend", type=_amount, metavar="UNITS", help="what may be spent at a target that bills")
+
+
+def _amount(value: str) -> Decimal:
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal("nan")
+    if not amount.is_finite() or amount < 0:
+        raise argparse.ArgumentTypeError(f"{value!r} is no amount such as 100")
+    return amount
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse options that say nothing, and let one process alone ask a target: there is one purse."""
+    target, names = config.getoption("--target"), config.getoption("--provider")
+    if target is not None and len(names) != 1:
+        raise pytest.UsageError("a target is one provider's: give its name with --provider")
+    folders = [TOYS, *config.getoption("--specs"), Path(__file__).parents[1] / "specs"]
+    known = sorted({path.parent.name for folder in folders for path in folder.glob("*/openapi.yaml")})
+    if strange := set(names) - set(known):
+        raise pytest.UsageError(f"there is no provider {' or '.join(sorted(strange))}; there are {', '.join(known)}")
+    phases = (config.getoption("--phases") or "").split(",")
+    if strange := set(filter(None, phases)) - set(PHASES):
+        raise pytest.UsageError(f"there is no phase {' or '.join(sorted(strange))}; there are {', '.join(PHASES)}")
+    if target is not None and hasattr(config.option, "numprocesses"):
+        config.option.numprocesses, config.option.dist, config.option.tx = None, "no", []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell what was spent, or may have been."""
+    if config.getoption("--target") is None or "suites" not in KNOWN:
+        return
+    from kling_mock.contract.reports import spent_lines
+
+    for suite in KNOWN["suites"].values():
+        for line in spent_lines(suite.purse.spent):
+            terminalreporter.write_line(line)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -40,7 +80,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     rows = [
         pytest.param(name, index, id=f"{name}-{probe.phase}-{probe.name}")
         for name, suite in suites(metafunc.config).items()
-        for index, probe in enumerate(suite.plan())
+        for index, probe in suite.numbered(ordered=metafunc.config.getoption("--target") is not None)
     ]
     metafunc.parametrize(("provider", "probe"), rows)
 
@@ -49,16 +89,11 @@ def suites(config: pytest.Config) -> dict[str, Suite]:
     """The suites of a run by provider; made once."""
     if "suites" not in KNOWN:
         from kling_mock.contract.agreement import agreements
-        from kling_mock.contract.probes import PHASES
         from kling_mock.contract.suite import Settings, Suite
 
         target, names = config.getoption("--target"), config.getoption("--provider")
-        if target is not None and len(names) != 1:
-            raise pytest.UsageError("a target is one provider's: give its name with --provider")
         folders = [TOYS, *(folder.resolve() for folder in config.getoption("--specs"))]
         phases = tuple((config.getoption("--phases") or ",".join(PHASES)).split(","))
-        if strange := set(phases) - set(PHASES):
-            raise pytest.UsageError(f"there is no phase {' or '.join(sorted(strange))}; there are {', '.join(PHASES)}")
         settings = Settings(phases, config.getoption("--max-examples"), config.getoption("--allow-spend"))
         found = agreements(names, folders)
         KNOWN["suites"] = {name: Suite(row, target or "", settings) for name, row in found.items()}

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path  # noqa: TID251 - a command line, not the core
 from types import FrameType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -59,6 +60,15 @@ class CoverageFile(click.ParamType[tuple[str, Path]]):
         return form, Path(file)
 
 
+def is_address(url: str) -> bool:
+    """Whether a text is the address of something that speaks HTTP."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an unclosed bracket, a port beyond 65535
+        return False
+
+
 @click.command()
 @click.option(
     "--target",
@@ -91,9 +101,13 @@ class CoverageFile(click.ParamType[tuple[str, Path]]):
     "--allow-spend",
     type=Amount(),
     metavar="UNITS",
-    help="What may be spent at a target that bills, in the provider's unit.  [default: nothing]",
+    help="What may be spent at a target that bills, all of the provider's units together.  [default: nothing]",
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan, every probe of it, and send nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the plan with every probe; the target is only asked whether it is a mock.",
+)
 @click.option(
     "--format",
     "form",
@@ -151,7 +165,7 @@ def contract(
         cannot(f"the contract suite needs {' and '.join(absent)}: pip install 'kling-mock[contract]'")
     from kling_mock.contract.suite import Settings
 
-    if target is not None and not target.startswith(("http://", "https://")):
+    if target is not None and not is_address(target):
         cannot(f"{target!r} is no URL such as http://127.0.0.1:8787")
     if target is not None and len(names) != 1:
         cannot("a target is one provider's: give its name with --provider")
@@ -268,7 +282,14 @@ def _watched(suite: Suite, plan: list[Probe]) -> Report:
             if interrupted:
                 raise KeyboardInterrupt
 
-        return suite.run(plan, told)
+        try:
+            return suite.run(plan, told)
+        except KeyboardInterrupt:
+            from kling_mock.contract.reports import spent_lines
+
+            for line in spent_lines(suite.purse.spent):
+                click.echo(f"kling-mock: {line}", err=True)
+            raise
 
 
 @contextmanager

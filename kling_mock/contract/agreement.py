@@ -124,20 +124,22 @@ class Agreement:
 
     # Errors
 
-    def errors(self, answer: Answer) -> list[str]:
+    def errors(self, answer: Answer, any_status: bool = False) -> list[str]:
         """The entries of the catalogue that a reply may be, by status, envelope and the values that are no text."""
-        return [name for name, entry in self._catalogue() if self._may_be(entry, answer)]
+        return [name for name, entry in self._catalogue() if self._may_be(entry, answer, any_status)]
 
     def _catalogue(self) -> Iterator[tuple[str, Place]]:
         return self.root.get("x-mock-errors").get("catalogue").items()
 
-    def _may_be(self, entry: Place, answer: Answer) -> bool:
+    def _may_be(self, entry: Place, answer: Answer, any_status: bool) -> bool:
         envelopes = self.root.get("x-mock-errors").get("envelopes")
         envelope = envelopes.get(entry.node.get("envelope", next(iter(envelopes.node))))
         # A text is nobody's promise (most are assumed); numbers, booleans and words without a blank are codes.
         codes = {f"error.{name}": value for name, value in entry.node.items() if is_code(value)}
         document = answer.document
-        return entry.node["status"] == answer.status and document is not ABSENT and fits(envelope, document, codes)
+        if document is ABSENT or not (any_status or entry.node["status"] == answer.status):
+            return False
+        return fits(envelope, document, codes)
 
     # Fixtures
 

@@ -18,17 +18,19 @@ from kling_mock.contract.agreement import Agreement, Sighting
 from kling_mock.contract.control import Control
 from kling_mock.contract.failures import CHECKS, Failure, curl
 from kling_mock.contract.messages import Message, judged
-from kling_mock.contract.purse import MoneySpent, Purse, Spent
+from kling_mock.contract.purse import LeftOut, MoneySpent, Purse, Spent
 from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Answer, Target, Unanswered
 from kling_mock.core.calls import preferences
-from kling_mock.core.expressions import ABSENT
+from kling_mock.core.expressions import ABSENT, text
 from kling_mock.core.judging import Judgement
 from kling_mock.core.model import Attempt, Exchange, Request, Sight, Violation
 from kling_mock.core.provider import Operation
 from kling_mock.credentials import credential as credential_of
 from kling_mock.credentials import way_of
 
+WAITS_MS = (1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
+"""How long a busy target is given, a probe long."""
 SHOWN = frozenset({"content-type", "prefer"})
 """The headers of a request that are kept: credentials are not."""
 
@@ -75,7 +77,7 @@ class Caller:
         self.phase, self.probe = "", ""
         self.last: tuple[Seen, ...] = ()
         self.credentials = credentials
-        self._now = self._named = 0
+        self._now = self._named = self._waited = 0
 
     def stranger(self) -> Caller:
         """Somebody else at the same mock: a caller with an account of its own, who writes down with this one."""
@@ -139,12 +141,29 @@ class Caller:
         try:
             answer = self.target.send(request)
         except Unanswered as error:
+            self.fail("answered", f"there was no answer: {error}", operation=operation, request=request)
             self._pay(operation, judgement, None)
-            self.stop("answered", f"there was no answer: {error}", operation=operation, request=request)
+            raise Ended from None
         seen = self._seen(operation, request, judgement, answer)
-        self._pay(operation, judgement, seen)
+        if self._busy(seen):
+            return self._later(operation, request, judgement, seen)
         self._check(seen)
+        self._pay(operation, judgement, seen)
         return seen
+
+    def _busy(self, seen: Seen) -> bool:
+        """Whether a target that nobody steers has too much to do: that is no breach of anything."""
+        empty = {self.reason("balance.empty")}
+        return self.control is None and seen.answer.status == 429 and set(seen.errors) != empty
+
+    def _later(self, operation: Operation, request: Request, judgement: Judgement, seen: Seen) -> Seen:
+        """Send a request again once the target has had some time. Raises `LeftOut` if that is not enough."""
+        asked = seen.answer.headers.get("retry-after", "")
+        self._waited += 1
+        if self._waited > len(WAITS_MS):
+            raise LeftOut("the target was too busy (429)")
+        self.wait(max(WAITS_MS[self._waited - 1], int(asked) * 1000 if asked.isdigit() and len(asked) < 4 else 0))
+        return self.send(operation, request, judgement)
 
     def credential(self, operation: Operation) -> Mapping[str, str]:
         """The header that proves who calls an operation."""
@@ -189,7 +208,14 @@ class Caller:
         return answer
 
     def told(self, answer: Answer, check: str, *reasons: str) -> None:
-        """An answer to what is no operation's request is one of these entries of the catalogue."""
+        """An answer to what is no operation's request is one of these entries of the catalogue.
+
+        What stands before a provider may answer such a request in words of its own: of others than mocks the status
+        counts.
+        """
+        statuses = {self.provider.errors.catalogue[name].status for name in reasons}
+        if self.control is None and answer.status in statuses:
+            return
         if not set(reasons) & set(self.agreement.errors(answer)):
             self.fail(
                 check,
@@ -237,17 +263,32 @@ class Caller:
         return all(self.provider.lifecycle.ended(state) for state in task.states)
 
     def _pay(self, operation: Operation, judgement: Judgement, seen: Seen | None) -> None:
-        """Write down what a target that bills has been made to do; one that did it unasked ends the run."""
-        if self.purse.limit is None or operation.role != "create" or (seen is not None and not seen.ok):
+        """Write down what a target that bills has been made to do, or may have been; unasked for, it ends the run.
+
+        A refusal is free: a reply that is one of the catalogue's, or has a status that blames the client. An answer
+        that is lost, and one that tells of a fault inside, may stand for a task all the same.
+        """
+        if self.purse.limit is None or operation.role != "create":
+            return
+        if seen is not None and (self._refusal(seen) or 400 <= seen.answer.status < 500):
             return
         quote, refused = judgement.quote, judgement.refused
         task = seen.tasks[0].id if seen and seen.tasks else None
-        amount = quote.amount if quote else None
-        self.purse.spent.append(Spent(task, amount, quote.unit if quote else None, not refused))
-        if refused and seen is not None:
-            why = refused[0]
-            self.fail("refused", f"it was accepted in spite of {why.rule}", seen, expected="a refusal", at=why.pointer)
-            raise MoneySpent(f"task {task} was made, which the documents refuse for {why.rule}")
+        self.purse.spent.append(
+            Spent(task, quote.amount if quote else None, quote.unit if quote else None, not refused)
+        )
+        if not refused:
+            return
+        price = f"{text(quote.amount)} {quote.unit}" if quote else "a price that nobody knows"
+        if seen is None or task is None:
+            raise MoneySpent(f"nobody told what became of a job that should be refused for {refused[0].rule}; {price}")
+        why = refused[0]
+        self.fail("refused", f"it was accepted in spite of {why.rule}", seen, expected="a refusal", at=why.pointer)
+        raise MoneySpent(f"task {task} was made, which the documents refuse for {why.rule}; {price}")
+
+    def _refusal(self, seen: Seen) -> bool:
+        """Whether an answer without a task says that the job was refused, under whatever status."""
+        return not seen.tasks and seen.answer.status < 500 and bool(self.agreement.errors(seen.answer, any_status=True))
 
     # Checking
 

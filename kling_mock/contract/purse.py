@@ -12,7 +12,10 @@ from kling_mock.core.verdicts import evidence
 
 
 class Spent(Struct, frozen=True):
-    """A create that was accepted: the task, and what it costs by its quote (None: no price is known)."""
+    """A create that was accepted or may have been: its task (None: nobody told), and what it costs by its quote.
+
+    `amount` is None where no price is known; `wanted` says that the documents allow the job, so it was to be paid.
+    """
 
     task: str | None
     amount: Decimal | None
@@ -20,16 +23,23 @@ class Spent(Struct, frozen=True):
     wanted: bool
 
 
-class TooDear(Exception):
+class LeftOut(Exception):
+    """What is not tried, and why: a probe that meets it is neither held nor failed."""
+
+
+class TooDear(LeftOut):
     """A request that is not sent: it could cost more than is left, or nobody knows what."""
 
 
 class MoneySpent(Exception):
-    """The target accepted, and will bill, what the documents say that it refuses: the run stops here."""
+    """The target accepted, or may have, and will bill what the documents say that it refuses: the run stops here."""
 
 
 class Purse:
-    """The money of a run. Without a limit everything may be sent: the target is a mock and bills nobody."""
+    """The money of a run. Without a limit everything may be sent: the target is a mock and bills nobody.
+
+    A provider's units are added up whatever they are called: rather too little is spent than too much.
+    """
 
     def __init__(self, limit: Decimal | None = None) -> None:
         self.limit, self.spent = limit, list[Spent]()
@@ -47,7 +57,7 @@ class Purse:
         price = at_risk(judgement)
         if price is None:
             raise TooDear("could be accepted at a price that nobody knows")
-        if price > self.left:
+        if price and price > self.left:
             raise TooDear("could cost more than may be spent")
 
 

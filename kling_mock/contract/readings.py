@@ -167,4 +167,4 @@ def fits(template: Place, document: Any, values: Mapping[str, Any]) -> bool:
     told = {name: bound.value for name, bound in reading.bound.items()}
     missing = reading.absent & values.keys()
     same = all(told[name] == value for name, value in values.items() if name in told)
-    return same and not missing and not reading.misfits
+    return same and not missing and not reading.misfits and bool(reading.bound)

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from kling_mock.contract.failures import CHECKS, Failure, brief
 from kling_mock.contract.probes import PHASES, Probe
+from kling_mock.contract.purse import Spent
 from kling_mock.contract.suite import Outcome, Report
 from kling_mock.core.expressions import text
 
@@ -69,12 +70,17 @@ def lines(report: Report, paint: Paint) -> Iterator[str]:
         yield f"... and {len(report.failures) - len(shown)} more failures: --format json has them all"
     for phase in (name for name in PHASES if any(row.phase == name for row in report.outcomes)):
         yield _phase_line([row for row in report.outcomes if row.phase == phase], phase, paint)
-    for row in report.spent:
-        amount = "a price that nobody knows" if row.amount is None else f"{text(row.amount)} {row.unit}"
-        yield f"spent: {amount} for task {row.task or 'unknown: the answer did not arrive'}"
+    yield from spent_lines(report.spent)
     if report.stopped:
         yield paint(f"stopped: {report.stopped}; look at the account's bill", "red")
     yield paint(f"{report.provider}: {_verdict(report)}", "red" if report.exit_code else "green")
+
+
+def spent_lines(spent: Iterable[Spent]) -> Iterator[str]:
+    """What was paid, or may have been."""
+    for row in spent:
+        amount = "a price that nobody knows" if row.amount is None else f"{text(row.amount)} {row.unit}"
+        yield f"spent: {amount} for {f'task {row.task}' if row.task else 'a task of which the answer did not tell'}"
 
 
 def failure_lines(failure: Failure, paint: Paint) -> Iterator[str]:

@@ -21,12 +21,15 @@ from kling_mock.contract.phases.lifecycles import lifecycles
 from kling_mock.contract.phases.webhooks import webhooks
 from kling_mock.contract.phases.wrongs import errors
 from kling_mock.contract.probes import PHASES, Probe, most
-from kling_mock.contract.purse import MoneySpent, Purse, Spent, TooDear
+from kling_mock.contract.purse import LeftOut, MoneySpent, Purse, Spent
 from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Http, Target, Unanswered
 from kling_mock.core.model import Attempt, Exchange, Request
 from kling_mock.core.provider import Provider
 from kling_mock.credentials import needs
+
+SILENT = 3
+"""After so many probes in a row without any answer the rest is left out."""
 
 
 class CannotRun(Exception):
@@ -133,6 +136,11 @@ class Suite:
         """The probes, in order; nothing is sent for it."""
         return list(self._plan)
 
+    def numbered(self, ordered: bool) -> list[tuple[int, Probe]]:
+        """The probes of the plan with their numbers in it; in the order in which a run would have them, if wanted."""
+        numbers = {id(probe): number for number, probe in enumerate(self._plan)}
+        return [(numbers[id(probe)], probe) for probe in (self._ordered(self._plan) if ordered else self._plan)]
+
     def _ordered(self, probes: Iterable[Probe]) -> list[Probe]:
         """Where money is spent, what spends none first, then what tells most for it: a task followed to its end."""
         if self.purse.limit is None:
@@ -170,15 +178,18 @@ class Suite:
         """Run probes one after the other; `told` hears of each. Raises `CannotRun`."""
         self.begin()
         report = Report(self.agreement.provider.name, self.target.url, spent=self.purse.spent)
+        silent = 0
         for probe in self._ordered(probes):
             try:
-                outcome = self.run_one(probe)
+                outcome = self.run_one(probe) if silent < SILENT else _given_up(probe)
             except Stopped as stop:
                 outcome, report.stopped = stop.outcome, stop.why
             report.outcomes.append(outcome)
             told(outcome)
             if report.stopped:
                 break
+            unanswered = any(failure.check == "answered" for failure in outcome.failures)
+            silent = silent + 1 if unanswered and len(outcome.exchanges) == 0 else silent if outcome.left_out else 0
         return report
 
     def begin(self) -> None:
@@ -209,7 +220,7 @@ class Suite:
             probe.run(caller)
         except Ended:
             pass  # the failure is written down
-        except TooDear as error:
+        except LeftOut as error:
             left_out = str(error)
         except Refused as error:
             caller.fail("answered", f"the mock's control API did not do what was asked: {error}")
@@ -247,6 +258,10 @@ class Suite:
 
     def _caller(self, credentials: Mapping[str, str], account: str | None) -> Caller:
         return Caller(self.agreement, self.target, credentials, self.purse, self._referee, self.control, account)
+
+
+def _given_up(probe: Probe) -> Outcome:
+    return Outcome(probe.phase, probe.name, probe.operation, left_out="the target does not answer any more")
 
 
 class Stopped(Exception):

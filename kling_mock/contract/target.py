@@ -12,7 +12,7 @@ from msgspec import Struct
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.model import Request
 
-TIMEOUT = 60.0
+TIMEOUT = 30.0
 """Seconds without a byte after which a target has not answered."""
 
 

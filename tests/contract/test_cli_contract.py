@@ -125,6 +125,8 @@ def test_a_dry_run_sends_nothing() -> None:
         (["--phases", "rule"], "there is no phase 'rule'; did you mean 'rules'"),
         (["--target", "http://127.0.0.1:9"], "a target is one provider's: give its name with --provider"),
         (["--target", "http://127.0.0.1:9", "--provider", "kling"], "nobody answers at http://127.0.0.1:9"),
+        (["--target", "http://", "--provider", "kling"], "'http://' is no URL such as http://127.0.0.1:8787"),
+        (["--target", "http://a:99999", "--provider", "kling"], "'http://a:99999' is no URL such as"),
         (["--target", "127.0.0.1:9", "--provider", "kling"], "'127.0.0.1:9' is no URL such as http://127.0.0.1:8787"),
         (["--allow-spend", "much"], "'much' is no amount such as 100"),
     ],
@@ -193,6 +195,43 @@ def test_pytests_way_is_the_same() -> None:
     assert done.returncode == 0, done.stdout
     assert "only a mock can be made to do it" in done.stdout
     assert "4 passed" in done.stdout
+
+
+def test_pytests_way_has_one_purse() -> None:
+    """Whatever number of processes is asked for, a target is asked by one, and what was spent is told at the end."""
+    with billing(DEFAULT.provider) as target:
+        options = ["--target", target.url, "--provider", "kling", "--phases", "lifecycle", "-n", "2", "-q"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "contract_tests", *options, "--allow-spend", "1"],
+            cwd=ROOT,
+            env={**os.environ, **KEYS},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        made = [task.id for task in target.mock.store.tasks()]
+    assert done.returncode == 0, done.stdout
+    assert len(made) == 1
+    assert f"spent: 1 units for task {made[0]}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--allow-spend", "nan"], "'nan' is no amount such as 100"),
+        (["--phases", "fuz"], "there is no phase fuz; there are examples, rules,"),
+        (["--provider", "klin"], "there is no provider klin; there are 302ai, kling,"),
+        (["--target", "http://127.0.0.1:9"], "a target is one provider's: give its name with --provider"),
+    ],
+)
+def test_pytests_way_refuses_what_says_nothing(options: list[str], says: str) -> None:
+    """In one line, as the command line does."""
+    command = [sys.executable, "-m", "pytest", "contract_tests", "-n", "0", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 4
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_every_provider_is_run_by_default() -> None:

@@ -68,24 +68,32 @@ def _without_times(one: Any, other: Any) -> Any:
 
 
 def recognised(known: Iterable[Form], status: int, body: Any) -> Iterator[CatalogueEntry]:
-    """The entry that an answer is, or those that look the same."""
-    fits = [(own, form.entry) for form in known if form.status == status and (own := _own(form.body, body)) is not None]
+    """The entry that an answer is, or those that look the same.
+
+    A sentence is nobody's promise: where no entry has the one that came, the only entry with its codes is meant.
+    """
+    rows = [form for form in known if form.status == status]
+    fits = [(own, form.entry) for form in rows if (own := _own(form.body, body)) is not None]
     most = max((own for own, _ in fits), default=0)
-    return iter({entry.name: entry for own, entry in fits if own == most}.values())
+    told = {entry.name: entry for own, entry in fits if own == most}
+    coded = {form.entry.name: form.entry for form in rows if not told and _own(form.body, body, sentences=False)}
+    return iter(told.values() or (coded.values() if len(coded) == 1 else ()))
 
 
-def _own(form: Any, value: Any) -> int | None:
-    """How many characters of a value are the form's own; None where they do not fit."""
+def _own(form: Any, value: Any, sentences: bool = True) -> int | None:
+    """How many characters of a value are the form's own; None where they do not fit. Sentences may be left aside."""
+    if not sentences and isinstance(form, str) and " " in form and isinstance(value, str):
+        return 0
     if form is HOLE:
         return 0
     if isinstance(form, dict):
         if not isinstance(value, dict):
             return None
-        return _sum(0 if row is HOLE else _own(row, value.get(key)) for key, row in form.items())
+        return _sum(0 if row is HOLE else _own(row, value.get(key), sentences) for key, row in form.items())
     if isinstance(form, list):
         if not isinstance(value, list) or len(value) != len(form):
             return None
-        return _sum(_own(*pair) for pair in zip(form, value, strict=True))
+        return _sum(_own(*pair, sentences) for pair in zip(form, value, strict=True))
     if isinstance(form, str) and MARK in form:
         return _within(form, value) if isinstance(value, str) else None
     return len(text(form)) if type(form) is type(value) and form == value else None

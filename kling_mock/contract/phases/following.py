@@ -137,7 +137,8 @@ class Follower:
             if name in before and name in task.values and task.values[name] != before[name]:
                 told = f"{name.removeprefix('task.')} has changed"
                 self.caller.fail(check, told, self.created, seen, expected=before[name], got=task.values[name])
-        if self.given is not None and "task.alias" in task.absent:
+        # No schema requires it: only a mock of ours has to show it.
+        if self.given is not None and "task.alias" in task.absent and self.caller.control is not None:
             self.caller.fail("alias", "the caller's own id is not shown", self.created, seen, expected=self.given)
 
     def _steps(self, seen: Seen, task: Sighting) -> None:
@@ -160,7 +161,7 @@ class Follower:
 
     def _stays(self, before: Sighting, task: Sighting) -> None:
         """What has ended does not change any more."""
-        if task.urls != before.urls:
+        if not self._same_files(before, task):
             self.caller.fail("end", "the files have changed", *self.seen[-2:], expected=before.urls, got=task.urls)
         for name in before.values.keys() & task.values.keys() - CONSTANT:
             if before.values[name] != task.values[name]:
@@ -192,8 +193,12 @@ class Follower:
         if not words and one.states and other.states and not set(one.states) & set(other.states):
             told = "the states are not the same"
             self.caller.fail("agreement", told, *self.seen[-1:], seen, expected=one.states, got=other.states)
-        if one.files and other.files and one.urls != other.urls:
+        if one.files and other.files and not self._same_files(one, other):
             self.caller.fail("agreement", "the files are not the same", seen, expected=one.urls, got=other.urls)
+
+    def _same_files(self, one: Sighting, other: Sighting) -> bool:
+        """Whether two show the same files. Addresses may be signed anew for each answer; a mock's are not."""
+        return one.urls == other.urls if self.caller.control is not None else len(one.urls) == len(other.urls)
 
     # After the end
 
@@ -251,6 +256,8 @@ class Follower:
         told, quote = self.last.values.get("task.price", ABSENT), self.created.judgement.quote
         if told is ABSENT or quote is None:
             return
+        if self.caller.control is None and quote.evidence.get("kind") == "assumed":
+            return  # nobody's promise
         failed = any(self.lifecycle.states[name].ends == "failure" for name in self.last.states)
         expected = Decimal(0) if failed else quote.amount
         try:

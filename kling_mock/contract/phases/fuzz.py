@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import Any
 
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CheckContext, not_a_server_error
@@ -67,6 +68,8 @@ STEADY = settings(
     suppress_health_check=list(HealthCheck),
 )
 MODES = [HypothesisTestMode.EXAMPLES, HypothesisTestMode.COVERAGE, HypothesisTestMode.FUZZING]
+TIMEOUT, MOST_LOST = 30.0, 3
+"""Seconds without a byte; and requests without an answer after which a probe ends."""
 BEYOND = tuple(f"mock/{stage}." for stage in ("task", "alias"))
 
 
@@ -126,6 +129,7 @@ class Surface:
             settings=settings(STEADY, max_examples=self.max_examples),
         )
         create_test(operation=operation, test_func=ask, config=config)()
+        asker.end()
 
     def linked(self, caller: Caller) -> None:
         """Calls chained by the document's links: creates happen, links are followed, and what was created is found."""
@@ -165,6 +169,15 @@ class Asker:
     def __init__(self, caller: Caller) -> None:
         self.caller, self.provider = caller, caller.provider
         self._told: set[tuple[str, str]] = set()
+        self._left: list[TooDear] = []
+        self._lost: list[str] = []
+
+    def end(self) -> None:
+        """Tell of requests without an answer. Raises `TooDear` where nothing at all could be sent."""
+        if self._lost:
+            self.caller.fail("answered", f"{self._lost[0]}; so {len(self._lost)} times")
+        if self._left and not self.caller.exchanges:
+            raise self._left[0]
 
     def ask(self, case: AnyCase) -> Response | None:
         """Send a case and check its answer; None for one that could cost more than may be spent."""
@@ -173,9 +186,17 @@ class Asker:
         message = self._message(case)
         try:
             self.caller.purse.cover(self.caller.judged(message))
-        except TooDear:
+        except TooDear as error:
+            self._left.append(error)
             return None
-        response = case.call(base_url=self.caller.target.url)
+        try:
+            response = case.call(base_url=self.caller.target.url, timeout=TIMEOUT)
+        except requests.RequestException as error:
+            told = f"there was no answer: {case.method} {case.path}: {type(error).__name__}"
+            if len(self._lost) < MOST_LOST:
+                self._lost.append(told)
+                return None
+            self.caller.stop("answered", told, operation=operation)
         self.caller.noted(operation, message, response.status_code, dict(response.headers), response.content)
         self._check(case, response)
         return response

@@ -13,6 +13,7 @@ from kling_mock.contract.messages import Message, example_messages
 from kling_mock.contract.phases.jobs import Jobs
 from kling_mock.contract.phases.links import links, strange_links
 from kling_mock.contract.probes import Probe
+from kling_mock.contract.purse import LeftOut
 from kling_mock.core.entropy import draw
 from kling_mock.core.provider import Operation, Scheme, Way
 from kling_mock.credentials import way_of
@@ -99,7 +100,7 @@ def _credential(caller: Caller, situation: str, scheme: Scheme, made: Made | Non
     """Nobody is served who does not show who he is; the refusal is the provider's own."""
     operation, way = harmless(caller.agreement), way_of(caller.credentials, scheme)
     if situation in TOKENS and way.jwt is None:
-        return  # who has a key alone can sign nothing
+        raise LeftOut("a key alone signs no tokens: give the credentials that do")
     shown = {} if made is None else {scheme.header: f"{scheme.prefix} {made(caller, way)}".strip()}
     seen = caller.call(_anything(caller.agreement, operation), shown)
     if seen.ok:
