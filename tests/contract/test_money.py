@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from itertools import count
 
 import pytest
 
 from kling_mock.contract.agreement import Agreement, agreements
 from kling_mock.contract.messages import Message, judged
 from kling_mock.contract.purse import Purse, TooDear, at_risk
-from kling_mock.contract.suite import CannotRun, Settings, Suite
+from kling_mock.contract.suite import CannotRun, Report, Settings, Suite
+from kling_mock.contract.target import Http
 from tests.contract.broken import Passed, billing
 
 KNOWN = agreements()
@@ -146,3 +148,118 @@ def test_nobody_answers() -> None:
     run = Suite(DEFAULT, "http://127.0.0.1:9", environment=environment(DEFAULT))
     with pytest.raises(CannotRun, match=r"nobody answers at http://127\.0\.0\.1:9"):
         run.run(run.plan())
+
+
+def only(run: Suite, *names: str) -> Report:
+    """The report of some probes of a suite."""
+    return run.run(probe for probe in run.plan() if probe.name in names)
+
+
+TOO_MANY = b'{"code": 1303, "message": "m", "request_id": "r"}'
+USUAL = "createImageToVideo, usual course"
+
+
+def test_a_fault_inside_may_have_cost_something() -> None:
+    """A gateway's 502 after the task was made counts in full, and what is left covers nothing more."""
+
+    def fault(passed: Passed) -> Passed:
+        body = b'{"code": 5000, "message": "x"}'
+        return passed._replace(status=500, body=body) if passed.method == "POST" else passed
+
+    with billing(DEFAULT.provider, fault) as target:
+        run = suite(target.url, DEFAULT, "3", "lifecycle")  # the third create costs more than is left
+        report = run.run(run.plan())
+        assert len(list(target.mock.store.tasks())) == len(report.spent) == 2
+    assert sum(row.amount or 0 for row in report.spent) == 2
+    assert all(row.task is None for row in report.spent)
+
+
+def test_a_refusal_that_gets_no_answer_ends_the_run() -> None:
+    """Nobody can tell what became of a job that nobody wanted: exit 3."""
+    with billing(DEFAULT.provider, lambda passed: None if passed.method == "POST" else passed) as target:
+        run = suite(target.url, DEFAULT, None, "rules")
+        report = run.run(run.plan())
+        posts = [path for method, path in target.asked if method == "POST"]
+    assert len(posts) == 1
+    assert report.exit_code == 3
+    assert report.stopped is not None
+    assert report.stopped.startswith("nobody told what became of a job that should be refused for ")
+
+
+def test_a_refusal_under_a_status_of_success_costs_nothing() -> None:
+    """It is told as what it is, a reply off its schema; no task was made, and the run goes on."""
+
+    def polite(passed: Passed) -> Passed:
+        return passed._replace(status=200) if passed.status == 400 else passed
+
+    with billing(DEFAULT.provider, polite) as target:
+        run = suite(target.url, DEFAULT, None, "rules")
+        report = run.run(run.plan())
+    assert (report.spent, report.stopped, report.exit_code) == ([], None, 1)
+    assert {failure.check for failure in report.failures} >= {"schema", "refused"}
+
+
+def test_a_busy_target_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many tasks at once is an answer that the documents know, and no breach: the request is sent again."""
+    seen: list[str] = []
+    waited: list[int] = []
+
+    def full(passed: Passed) -> Passed:
+        seen.append(passed.method)
+        busy = passed.method == "POST" and seen.count("POST") <= 2
+        return passed._replace(status=429, body=TOO_MANY) if busy else passed
+
+    monkeypatch.setattr(Http, "wait", lambda self, ms: waited.append(ms))
+    with billing(DEFAULT.provider, full) as target:
+        report = only(suite(target.url, DEFAULT, "5", "rules"), "first-or-last-frame, just not")
+    assert (report.failures, report.outcomes[0].left_out) == ([], None)
+    assert waited[:2] == [1000, 2000]
+
+
+def test_a_target_that_stays_busy_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It neither holds nor fails."""
+    monkeypatch.setattr(Http, "wait", lambda self, ms: None)
+    body = b'{"code": 1302, "message": "m", "request_id": "r"}'
+    with billing(DEFAULT.provider, lambda passed: passed._replace(status=429, body=body)) as target:
+        report = only(suite(target.url, DEFAULT, "5", "lifecycle"), USUAL)
+    assert (report.failures, report.outcomes[0].left_out) == ([], "the target was too busy (429)")
+
+
+def test_a_target_that_answers_no_more_is_given_up() -> None:
+    """After three probes without an answer the rest is left out, fuzzing too."""
+    with billing(DEFAULT.provider, lambda passed: None if "v1" in passed.path else passed) as target:
+        run = suite(target.url, DEFAULT, None, "errors", "fuzz")
+        report = run.run(run.plan())
+    assert {failure.check for failure in report.failures} == {"answered"}
+    assert report.outcomes[-1].left_out == "the target does not answer any more"
+
+
+def without_task_info(passed: Passed) -> Passed:
+    """A reply without what no schema requires, and with an address that is signed anew each time."""
+    try:
+        document = json.loads(passed.body)
+        rows = document["data"]
+    except (ValueError, KeyError, TypeError):
+        return passed
+    for row in rows if isinstance(rows, list) else [rows]:
+        for name in ("task_info", "watermark_info", "final_unit_deduction"):
+            row.pop(name, None)
+        for video in row.get("task_result", {}).get("videos", []):
+            video["url"] += f"?signature={next(COUNT)}"
+    return passed._replace(body=json.dumps(document).encode())
+
+
+COUNT = count()
+
+
+def test_what_no_document_promises_is_not_asked_for() -> None:
+    """Optional keys may be missing, addresses signed anew, unknown paths answered by a gateway's page."""
+
+    def lean(passed: Passed) -> Passed:
+        return passed._replace(body=b"<html>no such page</html>") if passed.status == 404 else without_task_info(passed)
+
+    with billing(DEFAULT.provider, lean) as target:
+        run = suite(target.url, DEFAULT, "2", "errors", "lifecycle")
+        report = run.run(run.plan())
+    assert report.failures == []
+    assert report.spent
