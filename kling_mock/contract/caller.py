@@ -293,6 +293,10 @@ class Caller:
     # Checking
 
     def _check(self, seen: Seen) -> None:
+        if seen.ok and seen.tasks and seen.request.headers.get("content-type", "").startswith("application/json"):
+            # A second opinion on what was accepted, by another implementation over the same documents.
+            for _, at, message in self.referee.request(seen.operation, seen.request.body):
+                self.fail("refused", f"it was accepted, and openapi-core refuses it: {message}", seen, at=at)
         for check, at, message in self.referee.reply(seen.operation, seen.answer):
             self.fail(check, message, seen, at=at)
         if seen.answer.status >= 400 and not seen.errors:

@@ -56,11 +56,24 @@ class Referee:
 
     def __init__(self, agreement: Agreement) -> None:
         from openapi_core import OpenAPI
+        from openapi_core.validation.request.validators import V31RequestBodyValidator
 
         self._agreement = agreement
         self._document = bundle(agreement)
         self._main = agreement.root.file
         self._api = OpenAPI.from_dict(self._document)
+        self._bodies = V31RequestBodyValidator(self._api.spec)
+
+    def request(self, operation: Operation, body: bytes) -> list[Fault]:
+        """What is wrong with a JSON body of an operation; its credential and parameters are left aside.
+
+        Of a whole request without a credential openapi-core would say only that, and never look at the body.
+        """
+        from openapi_core.testing import MockRequest
+
+        method, type_ = operation.method.lower(), "application/json"
+        request = MockRequest("http://localhost", method, operation.path, data=body, content_type=type_)
+        return [fault for error in self._bodies.iter_errors(request) for fault in _faults(error)]
 
     def reply(self, operation: Operation, answer: Answer) -> list[Fault]:
         """What is wrong with an operation's reply: an unknown status or content type, a body off its schema."""
