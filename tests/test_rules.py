@@ -57,6 +57,13 @@ WARNINGS = {
     "shots-without-multi-shot",
     "voice-is-named",
     "cfg-scale-is-ignored",
+    # What the page asks for and nobody saw enforced.
+    "prompt-is-asked-for",
+    "shots-of-intelligence-fill-the-video",
+    "shots-are-numbered",
+    "shots-have-prompts",
+    "voice-in-a-shot-is-listed",
+    "mode-is-not-for-masters",
 }
 # Rules whose invalid example cannot help breaking something else: the other id.
 BESIDE = {"elements-or-voices": {"voice"}}
