@@ -115,7 +115,9 @@ def test_a_first_frame_as_base64(name: str, kling: Client) -> None:
 def test_a_last_frame_as_base64(name: str, kling: Client) -> None:
     """The last frame is judged like the first one, but for its shape, of which the page says nothing."""
     rules = [rule for rule in EDGES[name][0] if rule != "image-is-not-too-long"]
-    answer = kling.send("POST", VIDEOS, {"prompt": "dusk", "image": "https://example.com/a.png", "image_tail": file(name)})
+    answer = kling.send(
+        "POST", VIDEOS, {"prompt": "dusk", "image": "https://example.com/a.png", "image_tail": file(name)}
+    )
     assert answer.wrong == [(rule, "/image_tail") for rule in rules]
     assert answer.status == (400 if rules else 200)
 
