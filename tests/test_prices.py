@@ -102,3 +102,14 @@ def test_a_provider_in_the_same_words_takes_the_feature() -> None:
     """A relay that knows the field is not told to lack it: what is unknown there is the price alone."""
     offer = offered("rixapi", V3 | SHOTS | ELEMENTS)
     assert (offer.operation, offer.quote, offer.why) == ("createImageToVideo", None, "no table has a price for it")
+
+
+# A job of an operation that takes pictures and can do without: what it is told where nobody makes images.
+DRAWN: dict[str, dict[str, Any]] = {"words alone": {}, "pictures": {"image": IMAGE}}
+
+
+@pytest.mark.parametrize("given", DRAWN)
+def test_what_nobody_makes_is_named_by_what_the_job_gives(given: str) -> None:
+    """An image of a text is not one from pictures, although its operation would take some."""
+    [offer] = offers(judge, {"model_name": "kling-v3", "prompt": "dusk"} | DRAWN[given], ["302ai"], "createImage")
+    assert (offer.operation, offer.why) == (None, f"has no operation that makes an image from {given}")
