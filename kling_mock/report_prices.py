@@ -130,7 +130,10 @@ def _says(operation: Operation, body: dict[str, Any], own: Operation, fields: Ma
     names = {at: name for name, at in own.pointers.items()}
     roles = {pointer(path[:1]): role for role, path in own.images.items()}
     for at, value in fields.items():
-        if roles.get(at) in operation.images or names.get(at) in operation.job:
+        if (role := roles.get(at)) in operation.images:
+            put(operation, body, pointer(operation.images[str(role)]), value)  # what is odd about it there, is told
+            continue
+        if names.get(at) in operation.job:
             continue
         if _reader(operation, tokens(at)) is None or not put(operation, body, at, value):
             return False
@@ -179,7 +182,10 @@ def _priced(
             why = f"does not take this {asked[violation.pointer]}: it {violation.message}"
             return Offer(provider.name, None, None, why)
     why = judged.quote.how if judged.quote else _no_price()
-    return Offer(provider.name, operation.id, judged.quote, why, without)
+    pictures = {pointer(path): path[0] for path in operation.images.values()}
+    odd = [row for row in judged.violations if row.severity == "warning" and row.pointer in pictures]
+    notes = [f"{pictures[row.pointer]} {row.message}" for row in odd]
+    return Offer(provider.name, operation.id, judged.quote, "; ".join([why, *notes]), without)
 
 
 def call_of(provider: Provider, operation: Operation, document: Any) -> Call:

@@ -113,3 +113,14 @@ def test_what_nobody_makes_is_named_by_what_the_job_gives(given: str) -> None:
     """An image of a text is not one from pictures, although its operation would take some."""
     [offer] = offers(judge, {"model_name": "kling-v3", "prompt": "dusk"} | DRAWN[given], ["302ai"], "createImage")
     assert (offer.operation, offer.why) == (None, f"has no operation that makes an image from {given}")
+
+
+def test_a_word_that_is_on_no_page_is_said_to_be() -> None:
+    """The gateway's page has no last frame: its price is told, and that clients alone know the field."""
+    body = {"model_name": "kling-v2-1", "mode": "pro", "duration": "5", "image": IMAGE, "prompt": "dusk"}
+    [plain], [ended] = (
+        offers(judge, row, ["302ai"], "createImageToVideo") for row in (body, body | {"image_tail": IMAGE})
+    )
+    assert plain.quote == ended.quote is not None
+    said = "tail_image is on no page of the gateway, which has no last frame there; client code sends it"
+    assert ended.why == f"{plain.why}; {said}"

@@ -138,7 +138,7 @@ def test_a_second_file_of_a_form(client: MakeClient) -> None:
     """A last frame is a file too, judged at its own pointer."""
     small = (MEDIA / "just-too-small-299x300.png").read_bytes()
     answer = upload(client("302ai"), small, field="tail_image")
-    assert answer.wrong == [("image-is-at-least-300-px", "/tail_image")]
+    assert answer.wrong == [("image-is-at-least-300-px", "/tail_image"), ("last-frame-is-on-no-page", "/tail_image")]
 
 
 @pytest.mark.parametrize("provider", ["pixazo", "rixapi"])
