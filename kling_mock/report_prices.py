@@ -35,11 +35,15 @@ class Offer(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What a payload asks for: the parameters that jobs have in common, and its features by the fields that ask."""
+    """What a payload asks for: the parameters that jobs have in common, and its features by the fields that ask.
+
+    `pictured` is whether it gives pictures, which some operations can do without.
+    """
 
     parameters: Mapping[str, Any]
     features: Mapping[str, Mapping[str, Any]]
     operation: Operation
+    pictured: bool
 
 
 def offers(judge: Judge, body: Any, names: list[str] | None, operation: str | None = None) -> Iterator[Offer]:
@@ -60,7 +64,13 @@ def job_of(provider: Provider, operation: Operation, document: Any) -> Job:
     kind = task.kind({}) if task else None
     rows = table.features.values() if table and isinstance(read, dict) else ()
     asked = (row for row in rows if kind in row.kinds and row.asked.holds(read))
-    return Job(known, {row.name: {at: point(read, tokens(at)) for at in row.given(read)} for row in asked}, operation)
+    features = {row.name: {at: point(read, tokens(at)) for at in row.given(read)} for row in asked}
+    return Job(known, features, operation, _pictured(operation, read))
+
+
+def _pictured(operation: Operation, document: Any) -> bool:
+    """Whether a document gives one of the operation's pictures, in whatever way."""
+    return any(not is_absent(point(document, list(path[:1]))) for path in operation.images.values())
 
 
 def _own(judge: Judge, body: Any, provider: Provider, operation: Operation) -> Offer:
@@ -74,24 +84,25 @@ def _no_price() -> str:
 
 def _elsewhere(judge: Judge, provider: Provider, job: Job) -> Offer:
     """The best offer of a provider: a known price before an unknown one, then the one that leaves out least."""
-    like = [operation for operation in provider.operations.values() if same_kind(operation, job.operation)]
+    like = [operation for operation in provider.operations.values() if same_kind(operation, job)]
     if not like:
-        return Offer(provider.name, None, None, f"has no operation that makes {_made(job.operation)}")
+        return Offer(provider.name, None, None, f"has no operation that makes {_made(job)}")
     rows = [_offer(judge, provider, operation, job) for operation in like]
     return min(rows, key=lambda row: (row.quote is None, row.operation is None, len(row.without)))
 
 
-def same_kind(one: Operation, other: Operation) -> bool:
-    """Whether two operations create the same of the same: videos or images, from pictures or from words alone."""
-    if one.role != "create" or one.result is None or other.result is None:
+def same_kind(one: Operation, job: Job) -> bool:
+    """Whether an operation creates the same of the same: videos or images, from pictures or from words alone."""
+    if one.role != "create" or one.result is None or job.operation.result is None:
         return False
-    return one.result.of == other.result.of and bool(one.images) == bool(other.images)
+    like = bool(one.images) in (bool(job.operation.images), job.pictured)
+    return one.result.of == job.operation.result.of and like
 
 
-def _made(operation: Operation) -> str:
-    made = operation.result.of if operation.result else "task"
+def _made(job: Job) -> str:
+    made = job.operation.result.of if job.operation.result else "task"
     article = "an" if made[:1] in "aeiou" else "a"
-    return f"{article} {made} from {'pictures' if operation.images else 'words alone'}"
+    return f"{article} {made} from {'pictures' if job.pictured else 'words alone'}"
 
 
 def _offer(judge: Judge, provider: Provider, operation: Operation, job: Job) -> Offer:
@@ -119,7 +130,10 @@ def _says(operation: Operation, body: dict[str, Any], own: Operation, fields: Ma
     names = {at: name for name, at in own.pointers.items()}
     roles = {pointer(path[:1]): role for role, path in own.images.items()}
     for at, value in fields.items():
-        if roles.get(at) in operation.images or names.get(at) in operation.job:
+        if (role := roles.get(at)) in operation.images:
+            put(operation, body, pointer(operation.images[str(role)]), value)  # what is odd about it there, is told
+            continue
+        if names.get(at) in operation.job:
             continue
         if _reader(operation, tokens(at)) is None or not put(operation, body, at, value):
             return False
@@ -168,7 +182,10 @@ def _priced(
             why = f"does not take this {asked[violation.pointer]}: it {violation.message}"
             return Offer(provider.name, None, None, why)
     why = judged.quote.how if judged.quote else _no_price()
-    return Offer(provider.name, operation.id, judged.quote, why, without)
+    pictures = {pointer(path): path[0] for path in operation.images.values()}
+    odd = [row for row in judged.violations if row.severity == "warning" and row.pointer in pictures]
+    notes = [f"{pictures[row.pointer]} {row.message}" for row in odd]
+    return Offer(provider.name, operation.id, judged.quote, "; ".join([why, *notes]), without)
 
 
 def call_of(provider: Provider, operation: Operation, document: Any) -> Call:

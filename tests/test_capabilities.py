@@ -31,7 +31,7 @@ kling-v2-1-master pro  5,10  -         -        -            -              -   
 kling-v2-5-turbo  std  5,10  -         -        -            -              -             -     -     -        -          5,10 -
 kling-v2-5-turbo  pro  5,10  5,10      -        -            -              -             -     -     -        -          5,10 -
 kling-v2-6        std  5,10  -         -        -            -              -             -     -     -        -          5,10 -
-kling-v2-6        pro  5,10  5,10      -        -            -              -             any   5,10  -        -          5,10 -
+kling-v2-6        pro  5,10  5,10      -        -            -              -             5,10  5,10  -        -          5,10 -
 kling-v3          std  any   any       -        ?            ?              ?             any   -     any      any        any  ?
 kling-v3          pro  any   any       -        ?            ?              ?             any   -     any      any        any  ?
 """  # noqa: E501

@@ -266,7 +266,7 @@ def test_a_form_filled_with_nothing_is_a_form_left_empty(nothing: Any, client: M
 
 def test_a_bound_is_named_although_a_pattern_says_it(client: MakeClient) -> None:
     """The words are those of the number: at most 1, not a pattern."""
-    body = {"image": "https://example.com/a.png", "cfg_scale": "1.5"}
+    body = {"image": "https://example.com/a.png", "prompt": "dusk", "cfg_scale": "1.5"}
     answer = client("kling").send("POST", "/v1/videos/image2video", body)
     assert answer.wrong == [("createImageToVideo/cfg_scale/maximum", "/cfg_scale")]
     assert answer.json["message"] == "cfg_scale should be at most 1; is 1.5"

@@ -363,7 +363,7 @@ def test_an_object_with_a_known_key_is_guessed_as_something(body: dict[str, Any]
     assert provider.operations[operation.id].role == "create"
 
 
-SHOT = {"prompt": "a", "duration": "5"}
+SHOT = {"index": 1, "prompt": "a", "duration": "5"}
 CUSTOM = {"model_name": "kling-v3", "multi_shot": True, "shot_type": "customize", "multi_prompt": [SHOT]}
 PATH = [{"mask": FRAME, "trajectories": [{"x": 1, "y": 1}] * 78}]
 IGNORED: Mapping[str, tuple[dict[str, Any], str, str]] = {

@@ -102,3 +102,25 @@ def test_a_provider_in_the_same_words_takes_the_feature() -> None:
     """A relay that knows the field is not told to lack it: what is unknown there is the price alone."""
     offer = offered("rixapi", V3 | SHOTS | ELEMENTS)
     assert (offer.operation, offer.quote, offer.why) == ("createImageToVideo", None, "no table has a price for it")
+
+
+# A job of an operation that takes pictures and can do without: what it is told where nobody makes images.
+DRAWN: dict[str, dict[str, Any]] = {"words alone": {}, "pictures": {"image": IMAGE}}
+
+
+@pytest.mark.parametrize("given", DRAWN)
+def test_what_nobody_makes_is_named_by_what_the_job_gives(given: str) -> None:
+    """An image of a text is not one from pictures, although its operation would take some."""
+    [offer] = offers(judge, {"model_name": "kling-v3", "prompt": "dusk"} | DRAWN[given], ["302ai"], "createImage")
+    assert (offer.operation, offer.why) == (None, f"has no operation that makes an image from {given}")
+
+
+def test_a_word_that_is_on_no_page_is_said_to_be() -> None:
+    """The gateway's page has no last frame: its price is told, and that clients alone know the field."""
+    body = {"model_name": "kling-v2-1", "mode": "pro", "duration": "5", "image": IMAGE, "prompt": "dusk"}
+    [plain], [ended] = (
+        offers(judge, row, ["302ai"], "createImageToVideo") for row in (body, body | {"image_tail": IMAGE})
+    )
+    assert plain.quote == ended.quote is not None
+    said = "tail_image is on no page of the gateway, which has no last frame there; client code sends it"
+    assert ended.why == f"{plain.why}; {said}"

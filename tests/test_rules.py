@@ -57,6 +57,13 @@ WARNINGS = {
     "shots-without-multi-shot",
     "voice-is-named",
     "cfg-scale-is-ignored",
+    # What the page asks for and nobody saw enforced.
+    "prompt-is-asked-for",
+    "shots-of-intelligence-fill-the-video",
+    "shots-are-numbered",
+    "shots-have-prompts",
+    "voice-in-a-shot-is-listed",
+    "mode-is-not-for-masters",
 }
 # Rules whose invalid example cannot help breaking something else: the other id.
 BESIDE = {"elements-or-voices": {"voice"}}
@@ -173,6 +180,10 @@ ALSO: list[tuple[str, dict[str, Any]]] = [
     ("simple-camera-needs-a-config", {"camera_control": {"type": "simple", "config": None}}),
     ("simple-camera-needs-a-config", {"camera_control": {"type": "simple", "config": {}}}),
     ("simple-camera-moves-one-way", {"camera_control": {"type": "simple", "config": {"pan": 0, "zoom": 0}}}),
+    ("simple-camera-moves-one-way", {"camera_control": {"config": {"pan": 1, "zoom": 1}}}),
+    ("last-frame-or-camera", FRAMES | {"camera_control": {"config": {"zoom": 5}}}),
+    ("last-frame-or-camera", FRAMES | {"camera_control": {"type": "", "config": {"zoom": 5}}}),
+    ("motion-brush-or-camera", {"camera_control": {"config": {"zoom": 5}}}),
     ("preset-camera-has-no-config", {"camera_control": {"type": "left_turn_forward", "config": {"tilt": -0.5}}}),
 ]
 
@@ -314,6 +325,64 @@ def test_shots_that_are_ignored_need_not_fill_the_video(kling: Client) -> None:
     assert create(kling, "createImageToVideo", body).status == 200
 
 
+V26: dict[str, Any] = {"model_name": "kling-v2-6", "image": "https://example.com/a.png", "prompt": "dusk"}
+CUSTOM = RULES["customize-ignores-the-prompt"]["valid"]
+
+
+@pytest.mark.parametrize("value", ["abc", True, [1], {}, 5])
+@pytest.mark.parametrize(
+    ("field", "body"), [("cfg_scale", V26), ("multi_prompt", V26), ("shot_type", V26), ("prompt", CUSTOM)]
+)
+def test_what_is_ignored_may_be_anything(field: str, body: dict[str, Any], value: Any, kling: Client) -> None:
+    """Whatever its type: accepted with a warning at its field, and openapi-core agrees."""
+    answer = create(kling, "createImageToVideo", body | {field: value})
+    assert (answer.status, faults(answer)) == (200, set())
+    assert {row["pointer"].split("/")[1] for row in answer.violations} == {field}
+    assert refereed("createImageToVideo", body | {field: value}) == []
+
+
+def test_points_are_counted_at_five_seconds_only(kling: Client) -> None:
+    """The page has its 77 for 5 s; of other lengths it says nothing."""
+    body = {"model_name": "kling-v3", "image": "https://example.com/a.png", "prompt": "dusk"} | {
+        "dynamic_masks": [{"mask": "https://example.com/m.png", "trajectories": [{"x": 1, "y": 1}] * 78}]
+    }
+    limit = "createImageToVideo/dynamic_masks/*/trajectories/maxItems"
+    for duration, expected in (("5", {limit}), (5, {limit}), ("", {limit}), ("6", set()), (10, set())):
+        assert faults(create(kling, "createImageToVideo", body | {"duration": duration})) == expected
+
+
+@pytest.mark.parametrize("config", [{"zoom": 5}, {"pan": "-1", "zoom": 0}])
+def test_a_camera_without_a_type_is_one(config: dict[str, Any], kling: Client) -> None:
+    """A config that moves asks for the camera: the map is asked, and in a text's video too; one of nothing does not."""
+    control = {"camera_control": {"config": config}}
+    assert faults(create(kling, "createImageToVideo", V26 | control)) == {"camera_control"}
+    text = {"model_name": "kling-v2-6", "prompt": "dusk"} | control
+    assert faults(create(kling, "createTextToVideo", text)) == {"camera_control_text"}
+    still = V26 | {"camera_control": {"type": "", "config": dict.fromkeys(config, 0)}}
+    assert faults(create(kling, "createImageToVideo", still)) == set()
+
+
+TWICE = {"index": 1, "prompt": "a door", "duration": "2"}
+SHOTS = {"model_name": "kling-v3", "image": "https://example.com/a.png", "prompt": "dusk", "multi_shot": True}
+
+
+@pytest.mark.parametrize(
+    ("rule", "rows"),
+    [
+        ("shots-are-numbered", [TWICE | {"index": None}, TWICE | {"duration": "3"}]),
+        ("shots-are-numbered", [TWICE, TWICE | {"index": "1", "duration": "3"}]),
+        ("shots-of-intelligence-fill-the-video", [TWICE]),
+        ("shots-have-prompts", [TWICE | {"prompt": "", "duration": "5"}]),
+        ("voice-in-a-shot-is-listed", [TWICE | {"prompt": "<<<voice_2>>> sings", "duration": "5"}]),
+    ],
+)
+def test_shots_beside_intelligence_are_looked_at(rule: str, rows: list[dict[str, Any]], kling: Client) -> None:
+    """They pass, and what is odd about them is said."""
+    answer = create(kling, "createImageToVideo", SHOTS | {"shot_type": "intelligence", "multi_prompt": rows})
+    assert (answer.status, faults(answer)) == (200, set())
+    assert rule in {row["rule"] for row in answer.violations if row["severity"] == "warning"}
+
+
 # Plain keywords: what passes at the boundary and what is refused beyond it
 
 VIDEO = {"model_name": "kling-v3", "image": "https://example.com/first.png", "prompt": "dusk", "mode": "pro"}
@@ -364,6 +433,7 @@ EDGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "prompt/maxLength": ({"prompt": "x" * 2500}, {"prompt": "x" * 2501}),
     "voice_list/maxItems": (spoken([{"voice_id": "1"}] * 2), spoken([{"voice_id": "1"}] * 3)),
     "voice_list/*/voice_id/required": (spoken([{"voice_id": "1"}]), spoken([{}])),
+    "voice_list/*/voice_id/minLength": (spoken([{"voice_id": "1"}]), spoken([{"voice_id": ""}])),
     "multi_prompt/maxItems": (six(6), six(7)),
     "multi_prompt/*/prompt/required": (shots(), shots(prompt=None)),
     "multi_prompt/*/duration/required": (shots(), shots(duration=None)),
@@ -379,6 +449,7 @@ EDGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mode/enum": ({"mode": "std"}, {"mode": "standard"}),
     "dynamic_masks/maxItems": (brush(6), brush(7)),
     "dynamic_masks/*/mask/required": (brush(), brush(mask=None)),
+    "dynamic_masks/*/mask/minLength": (brush(), brush(mask="")),
     "dynamic_masks/*/trajectories/required": (brush(), brush(points=None)),
     "dynamic_masks/*/trajectories/minItems": (brush(points=POINTS), brush(points=POINTS[:1])),
     "dynamic_masks/*/trajectories/maxItems": (brush(points=POINTS[:1] * 77), brush(points=POINTS[:1] * 78)),

@@ -47,7 +47,7 @@ def test_a_failure_says_what_the_task_would_say() -> None:
 
 def test_what_is_refused_or_warned_of_has_no_reason() -> None:
     """A refusal has the provider's error instead, a warning nothing."""
-    verdict = judge({"image": "https://example.com/a.png", "mode": "prro", "cfg_scale": "0.5"})
+    verdict = judge({"image": "https://example.com/a.png", "prompt": "x", "mode": "prro", "cfg_scale": "0.5"})
     assert [(row.severity, row.reason) for row in verdict.violations] == [("refused", None), ("warning", None)]
 
 

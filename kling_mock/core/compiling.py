@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from hashlib import sha256
@@ -154,6 +155,9 @@ class _Compiler:
         judged: list[Judged] = []
         measured: list[Measured] = []
         for id_, place in self.root.get("x-mock-rules").items():
+            if problem := _unreadable(place.get("strike", "")):
+                self.problems.append(problem)
+                continue
             rule = named[id_] = Rule(id_, place.node, nearness(place))
             kinds = frozenset(place.node.get("kinds", ()))
             if "fact" in place.node:
@@ -210,6 +214,15 @@ class _Compiler:
                         self.problems.append(place.problem(f"the operationId {operation.id!r} is there twice"))
                     found[operation.id] = operation
         return found
+
+
+def _unreadable(place: Place) -> Problem | None:
+    """What is wrong with a pattern of words, if it is none."""
+    try:
+        re.compile(place.node)
+    except re.error as error:
+        return place.problem(f"is no pattern: {error}")
+    return None
 
 
 def _routes(operations: Mapping[str, Operation], trailing_slash: bool) -> Routes[Mapping[str, Operation]]:

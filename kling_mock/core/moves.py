@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from kling_mock.core.documents import pointer, tokens
+from kling_mock.core.documents import escape, pointer, tokens
 from kling_mock.core.expressions import ABSENT, point, text
 from kling_mock.core.judging import Facts, Judgement
 from kling_mock.core.model import Violation
 from kling_mock.core.provider import Provider
 from kling_mock.core.reading import Reader, convert, is_absent
+from kling_mock.core.schemas import Rule
+from kling_mock.core.trimming import cut, stilled, struck
 
 Patch = tuple[Mapping[str, Any], ...]
 Move = tuple[float, Patch]
@@ -82,12 +84,23 @@ def _moves(judgement: Judgement, violation: Violation, facts: Facts) -> Iterator
         if rule.repair:
             yield VALUE, rule.repair
         yield from _sums(judgement, violation.rule)
+        value = point(document, tokens(violation.pointer))
         if isinstance(choices := violation.values.get("choices"), list):
-            yield from _chosen(violation.pointer, point(document, tokens(violation.pointer)), choices)
+            yield from _chosen(violation.pointer, value, choices)
+        yield from _trimmed(violation, rule, value)
         yield from _without(document, violation.pointer)
         own = tokens(violation.pointer)[:1]
         if isinstance(document, dict):  # which other field asks for it, the trial shows
             yield from ((ELSEWHERE, (_removal(pointer([name])),)) for name in document if [name] != own)
+
+
+def _trimmed(violation: Violation, rule: Rule, value: Any) -> Iterator[Move]:
+    """The value with less of what it asks for; a word that is left out of a text is a wish that is left out."""
+    at = violation.pointer
+    yield from ((VALUE, _put(at, row)) for row in cut(value, violation.values.get("most")))
+    for number, zeros in enumerate(stilled(value)):
+        yield VALUE + NEXT * number, tuple(row for key in zeros for row in _put(f"{at}/{escape(key)}", zeros[key]))
+    yield from ((OUT + 0.5 + NEXT * number, _put(at, row)) for number, row in enumerate(struck(value, rule.strike)))
 
 
 def pictured(provider: Provider) -> frozenset[str]:
@@ -161,6 +174,8 @@ def nearest(value: Any, choices: list[Any]) -> list[Any]:
     wanted = [choice for choice in choices if not is_absent(choice)]
     if isinstance(value, bool):
         return [choice for word in SWITCHED[value] for choice in wanted if choice == word]
+    if meant := _switched(value, wanted):
+        return meant
     number = convert(value, "number")
     numbers = {choice: convert(choice, "number") for choice in wanted if not isinstance(choice, bool)}
     if number is not ABSENT and numbers and ABSENT not in numbers.values():
@@ -171,6 +186,14 @@ def nearest(value: Any, choices: list[Any]) -> list[Any]:
     begun = sorted((name for name in texts if len(given) > NEAR and name.startswith(given)), key=len)
     close = get_close_matches(given, list(texts), n=NEAR, cutoff=0.5)
     return [texts[name] for name in dict.fromkeys([*begun, *close])]
+
+
+def _switched(value: Any, wanted: list[Any]) -> list[Any]:
+    """The choices that switch the same way as another word for on or off, or as 1 or 0, where they are switches."""
+    switch = next((switch for switch, words in SWITCHED.items() if text(value).lower() in words), None)
+    meant = [choice for choice in wanted if choice is switch]
+    words = [word for word in SWITCHED.get(bool(switch), ()) if not word.isdigit()] if switch is not None else []
+    return [*meant, *(choice for word in words for choice in wanted if choice == word)]
 
 
 def _other_cells(judgement: Judgement, violation: Violation) -> Iterator[Move]:

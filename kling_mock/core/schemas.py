@@ -6,6 +6,7 @@ Each schema is compiled twice, from the same documents: as written (what the pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -120,7 +121,7 @@ def _referring(node: Any) -> Iterator[dict[str, Any]]:
 class Rule:
     """A named restriction: what `rules.yaml` says of it. Its `field` is shown where the violation stands."""
 
-    __slots__ = ("error", "evidence", "field", "id", "message", "near", "reason", "repair", "severity")
+    __slots__ = ("error", "evidence", "field", "id", "message", "near", "reason", "repair", "severity", "strike")
 
     def __init__(self, id: str, entry: Mapping[str, Any], near: Nearness = FAR) -> None:
         self.id = id
@@ -130,6 +131,7 @@ class Rule:
         self.error: str | None = entry.get("error")
         self.reason: str | None = entry.get("reason")
         self.repair: tuple[Mapping[str, Any], ...] = tuple(entry.get("repair", ()))
+        self.strike = re.compile(entry["strike"]) if "strike" in entry else None
         self.field: str | None = entry.get("field")
         self.evidence: Mapping[str, Any] = entry["evidence"]
 
@@ -228,7 +230,8 @@ class Schema:
         if severity == "refused" and (rule := self._rule(error.reference)):
             found = rule.violation(prefix + pointer(_at(error)), error.value)
             choices = {"choices": error.limit} if error.keyword == "enum" and found.pointer == at else {}
-            return replace(found, values={**found.values, **choices})
+            most = {"most": error.limit} if error.keyword in ("maxItems", "maxLength") and found.pointer == at else {}
+            return replace(found, values={**found.values, **choices, **most})
         wild = pointer(["*" if isinstance(token, int) else token for token in error.path])
         names = [str(token) for token in error.path] or [prefix.rpartition("/")[2] or "request body"]
         return Violation(

@@ -17,7 +17,8 @@ MakeClient = Callable[..., Client]
 VIDEOS = "/v1/videos/image2video"
 IMAGES = "/v1/images/generations"
 COSTS = {"start_time": 0, "end_time": 1}
-PRICED = {"model_name": "kling-v2-6", "mode": "pro", "duration": "5", "image": "https://example.com/a.png"}  # 5 x 0.5
+IMAGE = {"image": "https://example.com/a.png", "prompt": "dusk"}
+PRICED = IMAGE | {"model_name": "kling-v2-6", "mode": "pro", "duration": "5"}  # 5 x 0.5
 PICTURES = {"model_name": "kling-v3", "prompt": "a lighthouse", "resolution": "1k"}  # 8 each
 
 

@@ -622,7 +622,7 @@ TAKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
         dict.fromkeys(
             ("image_tail", "callback_url", "external_task_id", "negative_prompt", "prompt", "static_mask"), ""
         ),
-        set(),
+        {("prompt-is-asked-for", "/prompt")},
     ),
     "empty choices": (dict.fromkeys(("mode", "sound", "duration", "model_name"), ""), set()),
     "empty lists": ({key: [] for key in ("element_list", "voice_list", "dynamic_masks", "multi_prompt")}, set()),
@@ -641,7 +641,7 @@ TAKEN: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
 def test_odd_types_pass_with_exactly_these_warnings(case: str, client: MakeClient) -> None:
     """What clients and the vendor's own examples send is taken; what is off the documented type is a warning."""
     fields, warnings = TAKEN[case]
-    answer = client("kling").send("POST", VIDEOS, {"image": "https://example.com/a.png", **fields})
+    answer = client("kling").send("POST", VIDEOS, {"image": "https://example.com/a.png", "prompt": "dusk", **fields})
     assert (answer.status, answer.json["message"]) == (200, "SUCCEED")
     assert set(answer.wrong) == warnings
     assert {row["severity"] for row in answer.violations} <= {"warning"}
@@ -696,7 +696,8 @@ def test_the_longest_prompt_passes(client: MakeClient) -> None:
 def test_many_violations_are_cut(client: MakeClient) -> None:
     """X-Mock-Violations stays below 4 kB and says how many more there are; the journal has them all."""
     kling = client("kling")
-    answer = kling.send("POST", VIDEOS, {"image": "https://example.com/a.png", **{f"key {n}": n for n in range(200)}})
+    keys = {f"key {n}": n for n in range(200)}
+    answer = kling.send("POST", VIDEOS, {"image": "https://example.com/a.png", "prompt": "dusk", **keys})
     assert answer.status == 200
     assert len(answer.headers["x-mock-violations"]) <= 4096
     assert answer.violations[-1] == {"more": 200 - len(answer.violations) + 1}

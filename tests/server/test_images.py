@@ -104,7 +104,7 @@ def test_every_file_of_the_fixtures_is_an_edge_here() -> None:
 def test_a_first_frame_as_base64(name: str, kling: Client) -> None:
     """Each edge has its rule at /image, and the vendor's 400/1201 with the text for it."""
     rules, message, _ = EDGES[name]
-    answer = kling.send("POST", VIDEOS, {"image": file(name)})
+    answer = kling.send("POST", VIDEOS, {"prompt": "dusk", "image": file(name)})
     assert answer.wrong == [(rule, "/image") for rule in rules]
     assert (answer.status, answer.json["code"]) == ((400, 1201) if rules else (200, 0))
     assert answer.json["message"] == message
@@ -115,7 +115,9 @@ def test_a_first_frame_as_base64(name: str, kling: Client) -> None:
 def test_a_last_frame_as_base64(name: str, kling: Client) -> None:
     """The last frame is judged like the first one, but for its shape, of which the page says nothing."""
     rules = [rule for rule in EDGES[name][0] if rule != "image-is-not-too-long"]
-    answer = kling.send("POST", VIDEOS, {"image": "https://example.com/a.png", "image_tail": file(name)})
+    answer = kling.send(
+        "POST", VIDEOS, {"prompt": "dusk", "image": "https://example.com/a.png", "image_tail": file(name)}
+    )
     assert answer.wrong == [(rule, "/image_tail") for rule in rules]
     assert answer.status == (400 if rules else 200)
 
@@ -136,7 +138,7 @@ def test_a_second_file_of_a_form(client: MakeClient) -> None:
     """A last frame is a file too, judged at its own pointer."""
     small = (MEDIA / "just-too-small-299x300.png").read_bytes()
     answer = upload(client("302ai"), small, field="tail_image")
-    assert answer.wrong == [("image-is-at-least-300-px", "/tail_image")]
+    assert answer.wrong == [("image-is-at-least-300-px", "/tail_image"), ("last-frame-is-on-no-page", "/tail_image")]
 
 
 @pytest.mark.parametrize("provider", ["pixazo", "rixapi"])
@@ -145,7 +147,7 @@ def test_the_other_relays_judge_as_the_vendor_does(provider: str, name: str, cli
     """What is passed on to Kling is held against Kling's rules, in the relay's envelope."""
     caller = client(provider)
     path = {"pixazo": "/kling-ai-video/v1/getImageToVideoTask", "rixapi": "/kling/v1/videos/image2video"}[provider]
-    answer = caller.send("POST", path, {"image": file(name)})
+    answer = caller.send("POST", path, {"prompt": "dusk", "image": file(name)})
     rules, message, _ = EDGES[name]
     assert answer.wrong == [(rule, "/image") for rule in rules]
     assert answer.status == (400 if rules else 200)
@@ -159,7 +161,7 @@ def test_the_other_relays_judge_as_the_vendor_does(provider: str, name: str, cli
 @pytest.mark.parametrize("prefix", ["data:image/png;base64,", "DATA:image/jpeg;base64,", "data:,"])
 def test_a_data_prefix_is_refused_as_the_vendor_does(prefix: str, field: str, kling: Client) -> None:
     """The most common mistake has the vendor's observed text."""
-    body = {"image": "https://example.com/a.png", field: prefix + file("square-300x300.png")}
+    body = {"prompt": "dusk", "image": "https://example.com/a.png", field: prefix + file("square-300x300.png")}
     answer = kling.send("POST", VIDEOS, body)
     assert (answer.status, answer.json["code"], answer.json["message"]) == (400, 1201, UNREADABLE)
     assert answer.wrong == [("image-is-readable", f"/{field}")]
@@ -176,7 +178,7 @@ def test_a_data_prefix_passes_where_nobody_was_seen_to_refuse_it(client: MakeCli
 @pytest.mark.parametrize("text", ["hello world", "./picture.png", "ftp://example.com/a.png", "xxx", "https://", "é"])
 def test_a_text_that_is_no_image(text: str, kling: Client) -> None:
     """A file's name, another scheme, any word: unreadable."""
-    answer = kling.send("POST", VIDEOS, {"image": text})
+    answer = kling.send("POST", VIDEOS, {"prompt": "dusk", "image": text})
     assert (answer.status, answer.json["message"]) == (400, UNREADABLE)
     assert answer.wrong == [("image-is-readable", "/image")]
 
@@ -187,7 +189,7 @@ def test_masks_are_judged_one_by_one(kling: Client) -> None:
     masks = [
         {"mask": file(name), "trajectories": path} for name in ("mask-1280x720.png", "animation.gif", "photo.webp")
     ]
-    answer = kling.send("POST", VIDEOS, {"image": file("photo-1280x720.jpg"), "dynamic_masks": masks})
+    answer = kling.send("POST", VIDEOS, {"prompt": "dusk", "image": file("photo-1280x720.jpg"), "dynamic_masks": masks})
     assert answer.wrong == [("image-is-jpg-or-png", f"/dynamic_masks/{n}/mask") for n in (1, 2)]
 
 
@@ -196,7 +198,7 @@ def test_line_breaks_and_missing_padding_are_taken(kling: Client) -> None:
     text = file("square-300x300.png")
     broken = "\n".join(text[start : start + 76] for start in range(0, len(text), 76))
     for image in (broken, text.rstrip("=")):
-        assert kling.send("POST", VIDEOS, {"image": image}).wrong == []
+        assert kling.send("POST", VIDEOS, {"prompt": "dusk", "image": image}).wrong == []
 
 
 # Size.
@@ -205,7 +207,7 @@ def test_line_breaks_and_missing_padding_are_taken(kling: Client) -> None:
 @pytest.mark.parametrize(("size", "rules"), [(LIMIT, []), (LIMIT + 1, ["image-is-at-most-10-mb"])])
 def test_ten_megabytes_are_the_limit_in_json(size: int, rules: list[str], kling: Client) -> None:
     """10 x 1024 x 1024 bytes of picture pass, one more does not: counted before base64."""
-    answer = kling.send("POST", VIDEOS, {"image": encoded(padded(size))})
+    answer = kling.send("POST", VIDEOS, {"prompt": "dusk", "image": encoded(padded(size))})
     assert answer.wrong == [(rule, "/image") for rule in rules]
     if rules:
         assert (answer.status, answer.json["code"]) == (400, 1201)
@@ -223,7 +225,7 @@ def test_ten_megabytes_are_the_limit_in_a_form(size: int, rules: list[str], clie
 def test_two_full_frames_in_one_body(kling: Client) -> None:
     """27 MB of base64 pass, and the task does not keep them."""
     frame = encoded(padded(LIMIT))
-    answer = kling.send("POST", VIDEOS, {"image": frame, "image_tail": frame})
+    answer = kling.send("POST", VIDEOS, {"prompt": "dusk", "image": frame, "image_tail": frame})
     assert (answer.status, answer.violations) == (200, [])
     task = kling.mock.store.task("kling", answer.json["data"]["task_id"])
     assert task is not None
@@ -244,8 +246,8 @@ def test_a_url_is_never_fetched(kling: Client, client: MakeClient, monkeypatch: 
     monkeypatch.setattr(socket.socket, "connect", reached)
     for url in ("http://127.0.0.1:1/a.png", "https://169.254.169.254/latest", "HTTP://[::1]/x", "https://nowhere.test"):
         rest = {"model_name": "kling-v1", "mode": "pro"}
-        assert kling.send("POST", VIDEOS, {"image": url, "image_tail": url, **rest}).status == 200
-        assert kling.send("POST", VIDEOS, {"image": url, "static_mask": url, **rest}).status == 200
+        assert kling.send("POST", VIDEOS, {"prompt": "dusk", "image": url, "image_tail": url, **rest}).status == 200
+        assert kling.send("POST", VIDEOS, {"prompt": "dusk", "image": url, "static_mask": url, **rest}).status == 200
         form = client("302ai").send("POST", FORM, {"input_image": url})
         assert (form.status, form.violations) == (200, [])
 

@@ -17,7 +17,7 @@ from tests.conftest import AT, Client
 
 MakeClient = Callable[..., Client]
 VIDEOS = "/v1/videos/image2video"
-IMAGE = {"image": "https://example.com/a.png"}
+IMAGE = {"image": "https://example.com/a.png", "prompt": "dusk"}
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_an_entry_of_a_create(kling: Client) -> None:
             ],
             "billed": {"amount": "1", "unit": "units"},
             "lost": False,
-            "fingerprint": "3d2c0c0b9ca89541aa2043b3f6c3ce76",
+            "fingerprint": "e4da817fef1a464907d93367c3387068",
             "saw": [{"task": answer.json["data"]["task_id"], "state": "submitted", "ended": False}],
             "scenario": None,
         }
