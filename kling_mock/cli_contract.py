@@ -245,9 +245,14 @@ def itself(provider: Provider) -> Iterator[str]:
     from kling_mock.server.serving import Running
 
     mock = Mock([provider], Options(seed="contract"))
-    logging.getLogger("kling_mock").setLevel(logging.ERROR)  # examples name receivers that no webhook may reach
-    with Running(mock) as running:
-        yield running.url + mock.options.mounts.get(provider.name, "")
+    log = logging.getLogger("kling_mock")
+    before = log.level
+    log.setLevel(logging.ERROR)  # examples name receivers that no webhook may reach
+    try:
+        with Running(mock) as running:
+            yield running.url + mock.options.mounts.get(provider.name, "")
+    finally:
+        log.setLevel(before)
 
 
 def _run(suite: Suite, dry_run: bool, form: str) -> Report | None:

@@ -50,7 +50,7 @@ LOOKALIKES: dict[str, dict[str, str]] = {
     },
     "tests/server/test_control_tasks.py": {"sk-abcdefgh1234": "the alphabet, to be hidden by the mock"},
     "tests/server/test_journal.py": {
-        "3d2c0c0b9ca89541aa2043b3f6c3ce76": "a digest that the test computes",
+        "e4da817fef1a464907d93367c3387068": "a digest that the test computes",
         "eyJhbGciOiJIUzI1NiJ9": "a token's header alone, to be hidden by the mock",
         "eyJhbGciOiJub25lIn0": "a token's header alone, to be hidden by the mock",
         "eyJpc3MiOiJhIn0": "a token's one claim, to be hidden by the mock",

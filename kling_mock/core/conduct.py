@@ -178,7 +178,9 @@ def abandoned(exchanges: Sequence[Exchange], tasks: Fates) -> tuple[Abandoned, .
     for row in exchanges:
         for sight in () if row.lost else row.saw:
             last[sight.task] = sight.state
-            if sight.ended:
+            fate = tasks.get(sight.task)
+            # An end that was none, since the task went on from there, is not what became of it.
+            if sight.ended and (fate is None or fate.ended is None or row.at >= fate.ended):
                 read.add(sight.task)
     rows = (_abandoned(row, tasks.get(row.task or ""), last) for row in exchanges if row.task not in read)
     return tuple(row for row in rows if row is not None)

@@ -163,7 +163,7 @@ class Scenarios(Mapping[str, Scenario]):
                 takes = closest(key, known) if known else "; it takes none"
                 raise ValueError(f"the scenario {name!r} has no parameter {key!r}{takes}")
             given[key] = _typed(value, known[key], key)
-        if "lasts" in given and "times" in known:
+        if given.get("lasts", known.get("lasts")) != known.get("lasts") and "times" in known:
             # For a while means each time in it; who wants fewer says so.
             given.setdefault("times", ANY)
         try:

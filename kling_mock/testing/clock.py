@@ -46,8 +46,8 @@ class Clock:
         self.speed(0)
 
     def resume(self) -> None:
-        """Let time go on from where it is, at its usual pace."""
-        self.speed(1)
+        """Let time go on from where it is, as fast as before it was frozen."""
+        self._turn(lambda account: steering.resume(self._mock, account))
 
     def speed(self, times: float) -> None:
         """Let time go on so many times faster than the server's."""

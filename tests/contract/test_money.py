@@ -78,8 +78,8 @@ def test_the_first_surprise_ends_the_run() -> None:
     assert report.exit_code == 3
     assert report.stopped is not None
     assert report.stopped.startswith("task 777 was made, which the documents refuse for ")
-    (failure,) = report.failures
-    assert (failure.check, failure.expected) == ("refused", "a refusal")
+    assert {failure.check for failure in report.failures} == {"refused"}
+    assert report.failures[-1].expected == "a refusal"
     assert report.spent[-1].task == "777"
     assert not report.spent[-1].wanted
     assert len(posts) == sum(len(row.exchanges) for row in report.outcomes)

@@ -156,12 +156,20 @@ def test_a_task_that_is_open_is_not_abandoned() -> None:
 def test_any_answer_that_showed_the_end_counts() -> None:
     """A query, a list or a webhook will do; a lost answer showed nothing."""
     tasks = {"a": PAID}
-    listed = Story().create(0, "a").tell(S, "list", saw=(Sight("b", "open", False), Sight("a", "done", True)))
-    assert abandoned(Story().create(0, "a").poll(S, "a", True).rows, tasks) == ()
+    listed = Story().create(0, "a").tell(300 * S, "list", saw=(Sight("b", "open", False), Sight("a", "done", True)))
+    assert abandoned(Story().create(0, "a").poll(300 * S, "a", True).rows, tasks) == ()
     assert abandoned(listed.rows, tasks) == ()
     assert abandoned(Story().create(0, "a").rows, {"a": Fate(NOW, 0, 1, "success", True)}) == ()
-    [unseen] = abandoned(Story().create(0, "a").poll(S, "a", True, lost=True).rows, tasks)
+    [unseen] = abandoned(Story().create(0, "a").poll(300 * S, "a", True, lost=True).rows, tasks)
     assert unseen.state is None
+
+
+def test_an_end_from_which_the_task_went_on_is_not_read() -> None:
+    """The client was told of a failure and stopped; the job succeeded later, and was paid."""
+    story = Story().create(0, "a").poll(5 * S, "a", True)
+    [row] = abandoned(story.rows, {"a": PAID})
+    assert (row.task, row.ends, row.state) == ("a", "success", "done")
+    assert abandoned(story.poll(300 * S, "a", True).rows, {"a": PAID}) == ()
 
 
 # Polling

@@ -404,6 +404,16 @@ def test_a_token_signed_anew_within_the_second_of_an_advance_is_fresh(
     assert_told(show(kling, token), "expired", 1004, "The token has expired")
 
 
+def test_a_token_with_an_id_of_its_own_is_the_same_token_when_shown_again(kling: Client) -> None:
+    """The same bytes within one second are no token signed anew: it grows old with each jump."""
+    token = sign(kling, jti="1")
+    assert show(kling, token).status == 200
+    kling.advance("29m")
+    assert show(kling, token).status == 200
+    kling.advance("2m")
+    assert_told(show(kling, token), "expired", 1004, "The token has expired")
+
+
 def test_a_token_shown_before_an_advance_has_expired_in_the_next_second(kling: Client, wall: Wall) -> None:
     """What is not shown again within its second is the old token and no other."""
     token = sign(kling)

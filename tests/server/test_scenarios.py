@@ -312,6 +312,11 @@ def test_what_goes_wrong_goes_wrong_n_times_or_for_a_while(provider: Provider, n
         assert (answer.times, answer.lasts_ms) == (3, 300_000)
     [answer] = provider.scenarios.find(f"{name} lasts=5m").answers
     assert (answer.times, answer.lasts_ms) == (None, 300_000)
+    usual = provider.scenarios[name]
+    said = " ".join(f"{key}={value}" for key, value in usual.parameters.items())
+    assert provider.scenarios.find(f"{name} {said}").answers == usual.answers, (
+        "what it takes by default changes nothing"
+    )
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,16 @@ def test_the_clock_is_frozen_advanced_and_resumed(kling: Kling) -> None:
     assert not kling.clock.frozen
 
 
+def test_a_clock_that_was_fast_is_resumed_as_fast(kling: Kling) -> None:
+    """As over HTTP."""
+    kling.clock.speed(1000)
+    kling.clock.freeze()
+    began = kling.clock.now
+    kling.clock.resume()
+    time.sleep(0.05)
+    assert kling.clock.now - began >= timedelta(seconds=50)
+
+
 def test_the_clock_is_set_and_runs_faster(kling: Kling) -> None:
     """To an instant, by text or by Python's own; never back."""
     kling.clock.set("2100-01-01T00:00:00Z")
