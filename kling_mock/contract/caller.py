@@ -190,21 +190,7 @@ class Caller:
             answer = self.target.send(request)
         except Unanswered as error:
             self.stop("answered", f"there was no answer: {error}")
-        shown = {name: value for name, value in request.headers.items() if name in SHOWN}
-        asked = {"method": request.method, "path": request.path, "query": request.query, "headers": shown, "body": None}
-        self.exchanges.append(
-            Exchange(
-                at=self._now,
-                ordinal=len(self.exchanges) + 1,
-                provider=self.provider.name,
-                account=self.account,
-                operation=None,
-                role=None,
-                task=None,
-                request=asked,
-                reply={"status": answer.status, "headers": dict(answer.headers), "body": _body(answer)},
-            )
-        )
+        self._write(request, ABSENT, answer)
         return answer
 
     def told(self, answer: Answer, check: str, *reasons: str) -> None:
@@ -227,16 +213,13 @@ class Caller:
     def _seen(self, operation: Operation, request: Request, judgement: Judgement, answer: Answer) -> Seen:
         tasks = tuple(self.agreement.sightings(operation, answer))
         billed = judgement.quote if operation.role == "create" and answer.status < 300 and tasks else None
-        exchange = Exchange(
-            at=self._now,
-            ordinal=len(self.exchanges) + 1,
-            provider=self.provider.name,
-            account=self.account,
+        exchange = self._write(
+            request,
+            judgement.call.document,
+            answer,
             operation=operation.id,
             role=operation.role,
             task=tasks[0].id if tasks and operation.role != "list" else None,
-            request=self._asked(request, judgement),
-            reply={"status": answer.status, "headers": dict(answer.headers), "body": _body(answer)},
             violations=judgement.violations,
             billed=billed.amount if billed else None,
             unit=billed.unit if billed else None,
@@ -244,20 +227,31 @@ class Caller:
             saw=tuple(Sight(task.id, task.states[0], self._ended(task)) for task in tasks if task.states),
             scenario=preferences(request.headers).get("scenario") if self.control is not None else None,
         )
-        self.exchanges.append(exchange)
         seen = Seen(operation, request, judgement, answer, exchange, tasks, tuple(self.agreement.errors(answer)))
         self.last = (seen,)
         return seen
 
-    def _asked(self, request: Request, judgement: Judgement) -> dict[str, Any]:
-        document = judgement.call.document
-        return {
+    def _write(self, request: Request, document: Any, answer: Answer, **words: Any) -> Exchange:
+        """Write an exchange down as the journal does; `words` are what is known of it beyond request and answer."""
+        asked = {
             "method": request.method,
             "path": request.path,
             "query": request.query,
             "headers": {name: value for name, value in request.headers.items() if name in SHOWN},
             "body": None if document is ABSENT else document,
         }
+        known = {"operation": None, "role": None, "task": None, **words}
+        exchange = Exchange(
+            at=self._now,
+            ordinal=len(self.exchanges) + 1,
+            provider=self.provider.name,
+            account=self.account,
+            request=asked,
+            reply={"status": answer.status, "headers": dict(answer.headers), "body": _body(answer)},
+            **known,
+        )
+        self.exchanges.append(exchange)
+        return exchange
 
     def _ended(self, task: Sighting) -> bool:
         return all(self.provider.lifecycle.ended(state) for state in task.states)
