@@ -210,6 +210,14 @@ ONCE: dict[str, tuple[str, str, Any, str, str, str]] = {
         "/Task",
         "no JSON Schema 2020-12",
     ),
+    "a rule's schema that is none": (
+        "rules",
+        "/model-is-the-old-name/schema/not/required",
+        None,
+        "rules",
+        "/model-is-the-old-name/schema",
+        "no JSON Schema 2020-12",
+    ),
     "a condition on an object": (
         "replies",
         "/query/data/task_result/videos/$when/state",

@@ -26,7 +26,7 @@ from kling_mock.core.references import check_references
 from kling_mock.core.routes import PARAMETER, Routes, segments
 from kling_mock.core.rules import Judged, Measured, compile_compare
 from kling_mock.core.scenarios import compile_scenarios
-from kling_mock.core.schemas import Rule, Schema, Schemas
+from kling_mock.core.schemas import Rule, Schema, Schemas, check_schema
 from kling_mock.core.security import compile_schemes
 from kling_mock.core.words import METHODS, check_words
 
@@ -157,6 +157,12 @@ class _Compiler:
         for id_, place in self.root.get("x-mock-rules").items():
             if problem := _unreadable(place.get("strike", "")):
                 self.problems.append(problem)
+                continue
+            schema = place.get("compare").get("when", True) if "compare" in place.node else place.get("schema", True)
+            try:
+                check_schema(schema)
+            except SpecError as error:
+                self.problems.extend(error.problems)
                 continue
             rule = named[id_] = Rule(id_, place.node, nearness(place))
             kinds = frozenset(place.node.get("kinds", ()))

@@ -99,6 +99,14 @@ class Schemas:
         return reference, node
 
 
+def check_schema(place: Place) -> None:
+    """What stands at `place` is a schema; what it refers to is not looked at. Raises `SpecError`."""
+    try:
+        jsonschema_rs.meta.validate(place.node)
+    except (ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        raise place.error(f"no JSON Schema 2020-12: {str(error)[:300]}") from None
+
+
 def _upward(reference: str) -> Iterator[str]:
     """A "file#pointer" and those of all that it stands in."""
     while "/" in reference:
