@@ -137,6 +137,8 @@ def serve(
     listener = _listener(host, port)
     for note in notes(providers, folders, mock.options.latency):
         click.echo(f"kling-mock: {note}", err=True)
+    for doubt in doubts_of(mock, scenario_file):
+        click.echo(f"kling-mock: {doubt}", err=True)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING if quiet else logging.INFO, format="%(message)s")
     _run(mock, listener, host, allowed_hosts)
 
@@ -222,6 +224,15 @@ def notes(providers: Mapping[str, Provider], folders: tuple[Path, ...], latency:
             known = ", ".join(profiles)
             own = profiles[0]
             yield f"{provider.name} has no latency profile {latency!r} and keeps its default {own!r}; known are {known}"
+
+
+def doubts_of(mock: Mock, scenario_file: Path | None) -> Iterator[str]:
+    """What may be a slip in a user's file of rules."""
+    if scenario_file is not None:
+        from kling_mock.server.scenario_file import doubts
+
+        accounts = (account.id for account in mock.accounts.all())
+        yield from (f"{scenario_file.name}#{doubt}" for doubt in doubts(mock.rules, mock.providers, accounts))
 
 
 def _run(mock: Mock, listener: socket.socket, host: str, allowed_hosts: tuple[str, ...]) -> None:

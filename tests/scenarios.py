@@ -40,8 +40,9 @@ What is counted (`times`) is counted per payload for a create and per task for e
 How often, or for how long: `[mock:server-error]` once, `[mock:server-error times=3]` three times,
 `[mock:server-error lasts=30s]` each time until half a minute of the account's clock has passed since the first one,
 `[mock:server-error times=any]` for ever. `call=query` (or `create`, `list`, `download`) says which calls, where a
-scenario takes it; `kling-mock scenarios` lists what each takes. A list is about no task in particular: its scenario is
-the account's, or asked for by `Prefer` on the list itself. `lasts` counts for each task (or payload) by itself.
+scenario takes it; `kling-mock scenarios` lists what each takes. A list meets what the tasks on it were asked for: with
+`[mock:server-error call=list]` in a prompt, the first list that shows this task. `lasts` counts for each task (or
+payload) by itself; for a list without such a task, and for a balance, by account.
 """
 
 

@@ -80,7 +80,8 @@ class _Compiler:
             self._check_states(operations, lifecycle)
             self.problems += check_references(root, lifecycle, variants)
         if lifecycle and errors:
-            scenarios = compile_scenarios(root.get("x-mock-scenarios"), lifecycle, errors, self.problems)
+            roles = {operation.role for operation in operations.values()} | {"download"}
+            scenarios = compile_scenarios(root.get("x-mock-scenarios"), lifecycle, errors, roles, self.problems)
         if self.problems or lifecycle is None or errors is None or scenarios is None:
             raise SpecError(self.problems)
         credentials = _credentials(root)

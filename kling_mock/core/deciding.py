@@ -15,13 +15,11 @@ from kling_mock.core import entropy as ids
 from kling_mock.core.calls import lightened
 from kling_mock.core.courses import failing, ledger, moved, told
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.judging import Judgement, alias_of, counter_of, standing
+from kling_mock.core.judging import Judgement, alias_of
 from kling_mock.core.lifecycle import Latency, observe, timeline
 from kling_mock.core.messages import show
 from kling_mock.core.model import (
     Append,
-    Count,
-    Counter,
     Decision,
     Effect,
     Found,
@@ -34,7 +32,8 @@ from kling_mock.core.model import (
     Violation,
 )
 from kling_mock.core.provider import Provider
-from kling_mock.core.scenarios import Answer, Scenario
+from kling_mock.core.ruling import Ruling
+from kling_mock.core.scenarios import Answer
 from kling_mock.core.showing import shown_as
 
 
@@ -43,11 +42,11 @@ def decide(judgement: Judgement, found: Found, entropy: str, media: str = "") ->
     step = _Step(judgement, found, entropy, media)
     answer = step.chosen
     if answer and answer.when == "before":
-        asked = step.task()
+        asked = step.ruling.task
         reply = step.instead(None, answer)
-        return Decision(reply, step.counted(), task=asked.id if asked else None, scenario=step.reference)
+        return Decision(reply, step.ruling.counted(), task=asked.id if asked else None, scenario=step.ruling.reference)
     decision = step.refusal() or ROLES[judgement.operation.role](step)
-    decision = replace(decision, effects=(*decision.effects, *step.counted()), scenario=step.ruled(decision))
+    decision = replace(decision, effects=(*decision.effects, *step.ruling.counted()), scenario=step.ruled(decision))
     if answer is None:
         return replace(decision, saw=tuple(step.saw))
     reply = step.instead(decision.reply, answer)
@@ -79,69 +78,15 @@ class _Step:
         request = {**judgement.scope["request"], "id": ids.draw(self.provider.request_ids, entropy, "request")}
         self.scope: dict[str, Any] = {**judgement.scope, "request": request, "now": found.now}
         self.saw: list[Sight] = []
-        self.seen_by: str | None = None
-        self.scenario, self.reference, self.counter = self._scenario()
-        self.chosen = self._answer()
-
-    def _scenario(self) -> tuple[Scenario | None, str | None, str]:
-        """What rules this call, its reference and the name under which the call is counted.
-
-        First what the request asks for, then a user's rule, the task's own, the account's. Any call but a create is
-        ruled by the first of them that says something of such calls. A call that is refused anyway has none.
-        """
-        call = self.judgement.call
-        if call.operation is None or self.judgement.refused:
-            return None, None, ""
-        task, own = self.task(), call.account.scenario if call.account else None
-        asked, picked = self.judgement.scenario, self._picked()
-        told = [
-            (asked, asked),
-            (picked, picked),
-            (task.scenario if task else None, None),
-            (own, standing(self.judgement)),
-        ]
-        for reference, counted in told:
-            scenario = self.provider.scenarios.recall(reference)
-            if scenario and (call.operation.role == "create" or scenario.counts(call.operation.role)):
-                return scenario, reference, counter_of(self.judgement, counted)
-        return None, None, ""
-
-    def _picked(self) -> str | None:
-        """The scenario of the first of the user's rules whose turn it is."""
-        for pick in self.judgement.call.picks:
-            before = self.found.counters.get(pick.counter, Counter()).count
-            if pick.chosen(before, self.entropy):
-                return pick.scenario
-        return None
-
-    def task(self) -> Task | None:
-        """The one task that the call is about, if it exists, is of the right kind and visible."""
-        operation = self.judgement.call.operation
-        if operation is None or operation.task is None or operation.task.find is None:
-            return None
-        task = next(iter(self.found.tasks.values()), None) or self.found.alias
-        return task if task and task.kind == operation.task.kind(self.scope) else None
-
-    def _answer(self) -> Answer | None:
-        """What the scenario does to this call."""
-        if self.scenario is None:
-            return None
-        counter = self.found.counters.get(self.counter, Counter())
-        return self.scenario.answer(self.judgement.operation.role, counter, self.now)
-
-    def counted(self) -> tuple[Effect, ...]:
-        """Count the call, where a scenario's answers or a user's rules depend on how often it was made."""
-        names = [pick.counter for pick in self.judgement.call.picks]
-        if self.scenario and self.scenario.counts(self.judgement.operation.role):
-            names.append(self.counter)
-        return tuple(Count(self.found.owner, name, self.now) for name in names)
+        self.ruling = Ruling(judgement, found, entropy)
+        self.chosen = self.ruling.answer
 
     def ruled(self, decision: Decision) -> str | None:
         """The scenario that changed the answer, or rules the task that the call made."""
         role = self.judgement.call.operation.role if self.judgement.call.operation else ""
         if role == "list" and (self.chosen is None or self.chosen.sees):
-            return self.seen_by
-        return self.reference if self.chosen or (role == "create" and decision.task) else None
+            return self.ruling.seen_by
+        return self.ruling.reference if self.chosen or (role == "create" and decision.task) else None
 
     def instead(self, reply: Reply | None, answer: Answer) -> Reply:
         """The reply as the scenario changes it; without one, nothing that a client will see of it."""
@@ -208,18 +153,6 @@ class _Step:
         self.saw.append(Sight(task.id, shown["view"].state, bool(shown["view"].ends) and not (sees and sees.words)))
         return shown
 
-    def listing(self, task: Task) -> Answer | None:
-        """How a list lets one of its tasks be seen: as the call asks, the task's own scenario has it, the account's."""
-        scenario = self.provider.scenarios.recall(task.scenario)
-        own = scenario.answer("list", Counter(), self.now) if scenario else None
-        of_call = self.reference in (self.judgement.scenario, self._picked())
-        if self.chosen and self.chosen.sees and (of_call or not (own and own.sees)):
-            own, by = self.chosen, self.reference
-        else:
-            by = task.scenario if own and own.sees else None
-        self.seen_by = self.seen_by or by
-        return own
-
     def render(self, task: Task | None, view: View | None) -> Reply:
         """The operation's reply, speaking of `task` as seen in `view`."""
         operation = self.judgement.operation
@@ -248,7 +181,7 @@ def _create(step: _Step) -> Decision:
 
 
 def _new_task(step: _Step) -> Task:
-    judgement, provider, scenario = step.judgement, step.provider, step.scenario
+    judgement, provider, scenario = step.judgement, step.provider, step.ruling.scenario
     operation = judgement.operation
     assert operation.task is not None
     path, latency, reason = _course(step)
@@ -263,7 +196,7 @@ def _new_task(step: _Step) -> Task:
         timeline=timeline(path, latency, step.now, step.entropy),
         entropy=step.entropy,
         alias=alias_of(operation, step.scope),
-        scenario=step.reference,
+        scenario=step.ruling.reference,
         reason=reason,
         request=lightened(step.scope["request"]["body"]),
         parameters=lightened(judgement.parameters),
@@ -276,7 +209,7 @@ def _new_task(step: _Step) -> Task:
 
 def _course(step: _Step) -> tuple[Sequence[str], Latency, str | None]:
     """The states a new task will walk through, how long each lasts, and why it fails, if it does."""
-    judgement, lifecycle, scenario = step.judgement, step.provider.lifecycle, step.scenario
+    judgement, lifecycle, scenario = step.judgement, step.provider.lifecycle, step.ruling.scenario
     profiles = lifecycle.latency
     latency = profiles.get(judgement.latency or "", next(iter(profiles.values())))
     path: Sequence[str] = lifecycle.usual
@@ -289,7 +222,7 @@ def _course(step: _Step) -> tuple[Sequence[str], Latency, str | None]:
 
 
 def _query(step: _Step) -> Decision:
-    task = step.task()
+    task = step.ruling.task
     if task is None:
         return _unknown(step)
     return Decision(step.render(task, observe(step.provider.lifecycle, task, step.now)), task=task.id)
@@ -306,7 +239,7 @@ def _unknown(step: _Step) -> Decision:
 def _list(step: _Step) -> Decision:
     rows = []
     for task in step.found.page:
-        rows.append(step.showing(task, observe(step.provider.lifecycle, task, step.now), step.listing(task)))
+        rows.append(step.showing(task, observe(step.provider.lifecycle, task, step.now), step.ruling.listing(task)))
     step.scope["page"] = rows
     return Decision(step.render(None, None))
 
@@ -335,7 +268,7 @@ def _balance(step: _Step) -> Decision:
 
 
 def _cancel(step: _Step) -> Decision:
-    task = step.task()
+    task = step.ruling.task
     if task is None:
         return _unknown(step)
     lifecycle, operation = step.provider.lifecycle, step.judgement.operation

@@ -209,15 +209,22 @@ def _scenario(
     call: Call, wanted: Mapping[str, str], job: Mapping[str, Any], alias: str | None, violations: list[Violation]
 ) -> str | None:
     """The scenario asked for: by a marker in prompt or alias, or by Prefer; one that cannot be is a warning."""
-    reference = marked(job.get("prompt", "")) or marked(alias) or wanted.get("scenario")
-    if reference is None:
+    marker = marked(job.get("prompt", "")) or marked(alias)
+    reference = marker or wanted.get("scenario")
+    if reference is None or call.operation is None:
         return None
+    known, role = call.provider.scenarios, call.operation.role
     try:
-        call.provider.scenarios.find(reference)
+        scenario = known.find(reference)
     except ValueError as error:
-        violations.append(Violation("mock/scenario", "", f"{error}; the call goes on without one", "warning"))
-        return None
-    return reference
+        problem = str(error)
+    else:
+        # A header may stand on every call of a client; a marker is for this job.
+        if not marker or scenario.meets(role, known.roles):
+            return reference
+        problem = f"{scenario.unmet(reference, role)}; give it to the account, or ask for it by Prefer on such a call"
+    violations.append(Violation("mock/scenario", "", f"{problem}; the call goes on without one", "warning"))
+    return None
 
 
 def _result(words: ResultWords, job: Mapping[str, Any], scope: Scope, facts: Facts) -> Result:
@@ -279,8 +286,9 @@ def counters_of(judgement: Judgement) -> tuple[str, ...]:
     call = judgement.call
     if call.operation is None:
         return ()
-    asked = (judgement.scenario, *(pick.scenario for pick in call.picks), standing(judgement))
-    return tuple(dict.fromkeys(counter_of(judgement, reference) for reference in (None, *filter(None, asked))))
+    asked = filter(None, (judgement.scenario, *(pick.scenario for pick in call.picks), standing(judgement)))
+    own = () if call.operation.role == "list" else (None,)  # its tasks' counters are found with them
+    return tuple(dict.fromkeys(counter_of(judgement, reference) for reference in (*own, *asked)))
 
 
 def counter_of(judgement: Judgement, reference: str | None) -> str:

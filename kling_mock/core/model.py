@@ -6,7 +6,7 @@ are virtual (an account's clock), never the wall's. Amounts are `Decimal`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -275,6 +275,11 @@ class Page(Struct, frozen=True):
     size: int
 
 
+def counter_in_lists(task: str) -> str:
+    """The name under which the lists that show a task are counted; `task` is its id."""
+    return f"list/{task}/"
+
+
 class Reads(Struct, frozen=True):
     """All that must be fetched before `decide`: tasks by id, one by alias, a page, and what the account has open."""
 
@@ -283,6 +288,10 @@ class Reads(Struct, frozen=True):
     page: Page | None = None
     balances: bool = False
     counters: tuple[str, ...] = ()
+
+    def counted(self, page: Iterable[Task]) -> tuple[str, ...]:
+        """The names of all counters that are needed: a list is counted for each task on it that has a scenario."""
+        return (*self.counters, *(counter_in_lists(task.id) for task in page if task.scenario))
 
 
 class Balance(Struct, frozen=True):

@@ -8,7 +8,7 @@ A reference is a name with parameters: "slow seconds=90".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -57,6 +57,11 @@ class Answer(Struct, frozen=True):
     delivery: Delivery = NOW
     sees: Sees | None = None
 
+    @property
+    def limited(self) -> bool:
+        """Whether it is for some calls only, by their number or time."""
+        return bool(self.skip) or self.times is not None or self.lasts_ms is not None
+
     def applies(self, role: str, counter: Counter, now: int) -> bool:
         """Whether this call, after those counted before, is answered so."""
         if role not in self.on or counter.count < self.skip:
@@ -101,9 +106,34 @@ class Scenario(Struct, frozen=True):
         """What happens to a call of this role, if anything does."""
         return next((answer for answer in self.answers if answer.applies(role, counter, now)), None)
 
-    def counts(self, role: str) -> bool:
-        """Whether calls of this role have to be counted."""
+    def answers_to(self, role: str) -> bool:
+        """Whether it says something of calls of this role."""
         return any(role in answer.on for answer in self.answers)
+
+    def limited(self, role: str) -> bool:
+        """Whether what it does to a call of this role depends on those before, which must then be counted."""
+        return any(role in answer.on and answer.limited for answer in self.answers)
+
+    @property
+    def steers(self) -> bool:
+        """Whether it changes what is fixed in a task at its create."""
+        own = (self.timeline, self.reason, self.expires_ms, self.longer_ms or None)
+        return any(row is not None for row in own) or bool(self.latency) or self.hooks != Hooks()
+
+    def meets(self, role: str, roles: Collection[str]) -> bool:
+        """Whether a call of `role` that asks for it can meet it, or a later call about the task that such a call makes.
+
+        `roles` are those that the provider has calls of.
+        """
+        answered = {each for answer in self.answers for each in answer.on & set(roles)}
+        if role == "create":
+            return self.steers or bool(answered - {"balance"})
+        return role in answered
+
+    def unmet(self, reference: str, role: str) -> str:
+        """Why a call of `role` cannot meet it, in words."""
+        answered = named({each for answer in self.answers for each in answer.on}) or "create"
+        return f"the scenario {reference!r} is for calls of the sort {answered}; a {role} never meets it"
 
     def made(self, result: Result | None) -> Result | None:
         """What a task will have made under this scenario."""
@@ -114,10 +144,16 @@ class Scenario(Struct, frozen=True):
 
 
 class Scenarios(Mapping[str, Scenario]):
-    """A provider's scenarios by name, with their parameters' defaults; `find` takes a reference."""
+    """A provider's scenarios by name, with their parameters' defaults; `find` takes a reference.
 
-    def __init__(self, places: Mapping[str, Place], lifecycle: Lifecycle, errors: ErrorTable) -> None:
+    `roles` are the sorts of calls that the provider has.
+    """
+
+    def __init__(
+        self, places: Mapping[str, Place], lifecycle: Lifecycle, errors: ErrorTable, roles: Collection[str]
+    ) -> None:
         self._places, self._lifecycle, self._errors = dict(places), lifecycle, errors
+        self.roles = frozenset(roles)
         self._known = {name: self._compile(name, {}) for name in places}
         self._bound: dict[str, Scenario] = {}
 
@@ -132,7 +168,7 @@ class Scenarios(Mapping[str, Scenario]):
 
     def with_more(self, more: Mapping[str, Place]) -> Scenarios:
         """These and a user's own, which go before those of the same name. Raises `SpecError`."""
-        return Scenarios({**self._places, **more}, self._lifecycle, self._errors)
+        return Scenarios({**self._places, **more}, self._lifecycle, self._errors, self.roles)
 
     def find(self, reference: str) -> Scenario:
         """The scenario that "NAME key=value ..." means. Raises `ValueError` with what is wrong."""
@@ -169,13 +205,20 @@ class Scenarios(Mapping[str, Scenario]):
         try:
             return self._compile(name, given)
         except SpecError as error:
-            raise ValueError(f"the scenario {name!r} cannot be with {match[2].strip()}: {error}") from None
+            told = "; ".join(problem.message for problem in error.problems)
+            raise ValueError(f"the scenario {name!r} cannot be with {match[2].strip()}: {told}") from None
 
     def _compile(self, name: str, given: Mapping[str, Any]) -> Scenario:
         place = self._places[name]
         values = {**place.node.get("parameters", {}), **given}
         filled = Place(place.documents, place.file, place.at, _filled(place.node, values)) if values else place
-        return _scenario(name, filled, self._lifecycle, self._errors)
+        scenario = _scenario(name, filled, self._lifecycle, self._errors)
+        if scenario.answers and not scenario.steers and not any(self.roles & answer.on for answer in scenario.answers):
+            asked = named({role for answer in scenario.answers for role in answer.on})
+            raise place.get("answers").error(
+                f"there are no calls of the sort {asked} here; known are {named(self.roles)}"
+            )
+        return scenario
 
 
 def marked(texts: object) -> str | None:
@@ -186,22 +229,29 @@ def marked(texts: object) -> str | None:
     return None
 
 
-def compile_scenarios(place: Place, lifecycle: Lifecycle, errors: ErrorTable, problems: list[Problem]) -> Scenarios:
+def compile_scenarios(
+    place: Place, lifecycle: Lifecycle, errors: ErrorTable, roles: Collection[str], problems: list[Problem]
+) -> Scenarios:
     """Read all scenarios (an object, or an array of them); what is wrong is added to `problems`."""
     rows = rows_of(place)
     for name, row in list(rows.items()):
         try:
-            Scenarios({name: row}, lifecycle, errors)
+            Scenarios({name: row}, lifecycle, errors, roles)
         except SpecError as error:
             problems.extend(error.problems)
             del rows[name]
-    return Scenarios(rows, lifecycle, errors)
+    return Scenarios(rows, lifecycle, errors, roles)
 
 
 def rows_of(place: Place) -> dict[str, Place]:
     """The rows of an object, or of an array of objects; a later one goes before an earlier one of the same name."""
     tables = place.each() if isinstance(place.node, list) else [place]
     return {name: row for table in tables for name, row in table.items()}
+
+
+def named(roles: Collection[str]) -> str:
+    """Sorts of calls, in the order in which a client makes them."""
+    return ", ".join(role for role in ROLES if role in roles)
 
 
 def _typed(written: str, like: Any, key: str) -> Any:

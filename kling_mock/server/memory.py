@@ -31,6 +31,7 @@ from kling_mock.core.model import (
     Entry,
     Exchange,
     Found,
+    Page,
     Post,
     PutTask,
     Reads,
@@ -109,16 +110,17 @@ class MemoryStore:
         clock = owner or next((task.account for task in tasks.values()), claimed)
         now = self._now(clock, wall)
         ledger = self._ledgers[owner] if reads.balances and owner else None
+        page = self._page(owner, reads.page) if owner and reads.page else ()
         return Found(
             now=now,
             owner=clock,
             ordinal=ordinal,
             tasks=tasks,
             alias=self._by_alias(owner, reads.alias) if owner and reads.alias else None,
-            page=self._page(owner, reads) if owner else (),
+            page=page,
             balances=ledger.balances(account.packs, now) if ledger and account else (),
             open_slots=ledger.open_slots(now) if ledger else 0,
-            counters={name: self._counters.get((clock, name), Counter()) for name in reads.counters},
+            counters={name: self._counters.get((clock, name), Counter()) for name in reads.counted(page)},
         )
 
     def _holder(self, provider: str, reads: Reads) -> str | None:
@@ -137,11 +139,9 @@ class MemoryStore:
         key = self._aliases.get((owner, alias))
         return self._tasks.get(key) if key else None
 
-    def _page(self, owner: str, reads: Reads) -> tuple[Task, ...]:
-        index = self._pages.get((owner, reads.page.kind)) if reads.page else None
-        if reads.page is None or index is None:
-            return ()
-        return tuple(self._tasks[key] for key in index.page(reads.page.number, reads.page.size))
+    def _page(self, owner: str, page: Page) -> tuple[Task, ...]:
+        index = self._pages.get((owner, page.kind))
+        return tuple(self._tasks[key] for key in index.page(page.number, page.size)) if index else ()
 
     def _apply(self, provider: str, effect: Effect) -> None:
         match effect:

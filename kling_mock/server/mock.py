@@ -229,7 +229,7 @@ class Mock:
             return None
         provider, task = self.providers[parts[0]], self.store.task(parts[0], parts[1])
         scenario = provider.scenarios.recall(task.scenario) if task else None
-        if task is None or scenario is None or not scenario.counts("download"):
+        if task is None or scenario is None or not scenario.answers_to("download"):
             return None
         name = f"download/{task.id}"
 

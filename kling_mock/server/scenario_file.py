@@ -7,7 +7,7 @@ all rules, an account's own scenario comes after them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ import jsonschema_rs
 from msgspec import Struct
 
 from kling_mock.core.calls import Pick
-from kling_mock.core.documents import Documents, Place
+from kling_mock.core.documents import Documents, Place, pointer
 from kling_mock.core.messages import json_type, show
 from kling_mock.core.problems import Problem, SpecError, closest
-from kling_mock.core.provider import Provider
+from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.words import malformed
 from kling_mock.loading import bundled_words, read_yaml
 
@@ -91,6 +91,42 @@ def read_scenario_file(path: Path, providers: Mapping[str, Provider]) -> Scenari
         raise SpecError(problems)
     more = _with_scenarios(root.get("scenarios", {}), providers)
     return ScenarioFile(more, tuple(_rule(row, index, more) for index, row in enumerate(root.get("rules", []).each())))
+
+
+def doubts(rules: Iterable[UserRule], providers: Mapping[str, Provider], accounts: Iterable[str]) -> Iterator[str]:
+    """What may be a slip: a rule for an account that is not there (yet), or for a body that no document knows."""
+    there = list(accounts)
+    for rule in rules:
+        at = f"/rules/{rule.pick.name}"
+        if rule.account is not None and rule.account not in there:
+            near = closest(rule.account, there)
+            yield f"{at}/account: there is no account {rule.account!r} yet{near}; the rule waits for it"
+        operations = [
+            operation
+            for name in rule.providers
+            for operation in providers[name].operations.values()
+            if operation.bodies and rule.operation in (None, operation.id)
+        ]
+        if rule.body and not operations:
+            yield f"{at}/body: calls of {rule.operation} have no body; the rule never fits"
+        elif unknown := _unknown(rule.body, operations):
+            path, known = unknown
+            yield f"{at}/body{pointer(path)}: no request has {str(path[-1])!r} here{closest(str(path[-1]), known)}"
+
+
+def _unknown(
+    part: Mapping[str, Any], operations: Iterable[Operation]
+) -> tuple[tuple[str | int, ...], frozenset[str]] | None:
+    """The first key that none of the operations knows, with all that are known there; None if one knows them all."""
+    found = []
+    for operation in operations:
+        rows = next(iter(operation.bodies.values())).reader.unknown(part)
+        if not rows:
+            return None
+        found.append(rows[0])
+    deepest = max((path for path, _ in found), key=len, default=())
+    known = (names for path, names in found if path == deepest)
+    return (deepest, frozenset().union(*known)) if found else None
 
 
 def _shape(root: Place) -> list[Problem]:
@@ -177,17 +213,29 @@ def _rule(place: Place, index: int, providers: Mapping[str, Provider]) -> UserRu
     known = {name for provider in served for name in providers[provider].operations}
     if operation is not None and operation not in known:
         raise place.get("operation").error(f"there is no operation {operation!r}{closest(operation, known)}")
+    served = [name for name in served if operation is None or operation in providers[name].operations]
     able, why = [], ""
     for provider in served:
-        try:
-            providers[provider].scenarios.find(node["scenario"])
+        if problem := _unmet(providers[provider], operation, node["scenario"]):
+            why = why or problem
+        else:
             able.append(provider)
-        except ValueError as error:
-            why = str(error)
     if not able:
         raise place.get("scenario").error(why)
     pick = Pick(str(index), node["scenario"], node.get("nth"), node.get("every"), node.get("probability"))
     return UserRule(pick, frozenset(able), operation, node.get("account"), node.get("body", {}))
+
+
+def _unmet(provider: Provider, operation: str | None, reference: str) -> str | None:
+    """Why calls of an operation (None: of any) can never meet a scenario, if they cannot."""
+    known = provider.scenarios
+    try:
+        scenario = known.find(reference)
+    except ValueError as error:
+        return str(error)
+    if operation is None or scenario.meets(role := provider.operations[operation].role, known.roles):
+        return None
+    return f"{scenario.unmet(reference, role)}; name another operation, or none"
 
 
 def _served(place: Place, providers: Mapping[str, Provider]) -> list[str]:

@@ -132,16 +132,17 @@ class SqliteStore:
         clock = owner or next((task.account for task in tasks.values()), claimed)
         now = _now(db, clock, wall)
         totals = ledger.fold(db, owner, now, self._kept.entries) if reads.balances and owner else None
+        page = _page(db, owner, reads.page) if owner and reads.page else ()
         return Found(
             now=now,
             owner=clock,
             ordinal=ordinal,
             tasks=tasks,
             alias=_one(db, TASK, ALIASED, owner, key(reads.alias)) if owner and reads.alias else None,
-            page=_page(db, owner, reads.page) if owner and reads.page else (),
+            page=page,
             balances=totals.balances(account.packs) if totals and account else (),
             open_slots=int(totals.slots) if totals else 0,
-            counters={name: _counter(db, clock, name) for name in reads.counters},
+            counters={name: _counter(db, clock, name) for name in reads.counted(page)},
         )
 
     def _apply(self, db: Connection, provider: str, effect: Effect, now: int) -> None:

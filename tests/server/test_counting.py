@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from kling_mock.core.calls import Pick
 from kling_mock.core.provider import Provider
 from kling_mock.server import money
 from kling_mock.server.mock import Mock, Options
-from kling_mock.server.scenario_file import UserRule
+from kling_mock.server.scenario_file import UserRule, read_scenario_file
 from kling_mock.server.serving import Running
 from kling_mock.server.store import Store, open_store
 from tests.conftest import AT, PROVIDERS, Client
@@ -86,6 +88,41 @@ def test_calls_without_a_key_are_the_tasks_accounts(provider: Provider, store: S
         report = money.report(mock, who.account.id)
         assert report.abandoned == ()
         assert [(row.task, row.polls) for row in report.polling] == [(id_, 3)]
+
+
+def test_a_list_is_ruled_by_the_tasks_on_it(store: Store) -> None:
+    """By a marker in a prompt: as often as it says for each task, in lists that show it, on every store."""
+    mock = Mock(PROVIDERS.values(), Options(at=AT, seed="x"), store=store)
+    kling = Client(mock, mock.providers["kling"], mock.accounts.register(mock.providers["kling"], None, None, None))
+
+    def lists(query: str = "") -> list[int]:
+        return [kling.send("GET", VIDEOS, query=query).status for _ in range(3)]
+
+    marked = {**BODY, "prompt": "[mock:server-unavailable call=list times=2]"}
+    assert kling.send("POST", VIDEOS, marked).status == 200
+    assert (lists("pageNum=2&pageSize=1"), lists(), lists()) == ([200] * 3, [503, 503, 200], [200] * 3)
+    kling.send("POST", VIDEOS, marked)
+    kling.send("POST", VIDEOS, BODY)
+    assert (lists("pageNum=1&pageSize=1"), lists()) == ([200] * 3, [503, 503, 200])
+    named = [row["scenario"] for row in mock.exchanges() if row["role"] == "list"]
+    assert Counted(named) == {None: 11, "server-unavailable call=list times=2": 4}
+
+
+def test_a_list_shows_a_task_otherwise_as_often_as_its_scenario_says(tmp_path: Path) -> None:
+    """Once, and for the task alone; the other one on the page is shown as it is."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "scenarios: {lags: {provider: kling, breaks: [agreement], "
+        "answers: [{call: list, skip: 1, times: 1, sees: {state: submitted}}]}}"
+    )
+    found = read_scenario_file(path, PROVIDERS)
+    mock = Mock(found.providers.values(), Options(at=AT, seed="x"), wall=lambda: AT)
+    kling = Client(mock, mock.providers["kling"])
+    for prompt in ("[mock:lags]", "x"):
+        kling.send("POST", VIDEOS, {**BODY, "prompt": prompt})
+    kling.advance("1m")
+    seen = [[row["task_status"] for row in kling.send("GET", VIDEOS).json["data"]] for _ in range(3)]
+    assert seen == [["succeed", "succeed"], ["succeed", "submitted"], ["succeed", "succeed"]]
 
 
 def test_a_retry_may_have_another_address_to_call_back(client: Callable[..., Client]) -> None:

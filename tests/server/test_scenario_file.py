@@ -11,7 +11,7 @@ import yaml
 from kling_mock.core.model import NOW, Delivery
 from kling_mock.core.problems import SpecError
 from kling_mock.server.mock import Mock, Options
-from kling_mock.server.scenario_file import read_scenario_file
+from kling_mock.server.scenario_file import doubts, read_scenario_file
 from tests.conftest import PROVIDERS, Answer, Client
 
 AT = 1_767_225_600_000
@@ -117,6 +117,11 @@ def answered(answer: Answer) -> list[tuple[str, str]]:
         ("[mock:slow minutes=3]", "the scenario 'slow' has no parameter 'minutes'; known are seconds"),
         ("[mock:slow seconds=ten]", "the parameter seconds is a number such as 280, not 'ten'"),
         ("[mock:stuck seconds=3]", "the scenario 'stuck' has no parameter 'seconds'; it takes none"),
+        (
+            "[mock:dropped call=balance]",
+            "the scenario 'dropped call=balance' is for calls of the sort balance; a create never meets it; "
+            "give it to the account, or ask for it by Prefer on such a call",
+        ),
     ],
 )
 def test_a_parameter_that_cannot_be_is_a_warning(tmp_path: Path, marker: str, message: str) -> None:
@@ -133,6 +138,35 @@ def test_a_parameter_that_cannot_be_is_a_warning(tmp_path: Path, marker: str, me
         ({"rules": [{"scenario": "fial"}]}, "/rules/0/scenario", "there is no scenario 'fial'; did you mean 'fail'?"),
         ({"rules": [{"scenario": "fail", "provider": "klang"}]}, "/rules/0/provider", "did you mean 'kling'?"),
         ({"rules": [{"scenario": "fail", "operation": "create"}]}, "/rules/0/operation", "no operation 'create'"),
+        (
+            {"rules": [{"scenario": "fail", "operation": "getImageToVideo"}]},
+            "/rules/0/scenario",
+            "the scenario 'fail' is for calls of the sort create; a query never meets it; name another",
+        ),
+        (
+            {"rules": [{"scenario": "no-url", "operation": "listImageToVideo"}, {"scenario": "x"}]},
+            "/rules/1/scenario",
+            "there is no scenario 'x'",
+        ),
+        (
+            {
+                "rules": [
+                    {"scenario": "dropped call=balance", "operation": "createImageToVideo", "provider": "kling"},
+                ]
+            },
+            "/rules/0/scenario",
+            "the scenario 'dropped call=balance' is for calls of the sort balance; a create never meets it",
+        ),
+        (
+            {"rules": [{"scenario": "dropped call=list", "provider": "pixazo"}]},
+            "/rules/0/scenario",
+            "the scenario 'dropped' cannot be with call=list: there are no calls of the sort list here",
+        ),
+        (
+            {"scenarios": {"a": {"provider": "pixazo", "answers": [{"call": "list", "delivery": {"never": True}}]}}},
+            "/scenarios/a/answers",
+            "there are no calls of the sort list here; known are create, query, download",
+        ),
         ({"rules": [{"scenario": "fail", "nth": 1, "every": 2}]}, "/rules/0", "takes one of nth, every, probability"),
         ({"rules": [{"scenario": "fail", "nth": 0}]}, "/rules/0/nth", "should be at least 1, is 0"),
         ({"rules": [{"scenario": "fail", "body": 3}]}, "/rules/0/body", "should be a mapping, is a whole number (3)"),
@@ -173,3 +207,31 @@ def test_a_wrong_file_is_told(tmp_path: Path, document: Any, pointer: str, messa
     problem = caught.value.problems[0]
     assert (problem.file, problem.pointer) == ("mine.yaml", pointer)
     assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "doubt"),
+    [
+        ({"body": {"mdoe": "pro"}}, "/rules/0/body/mdoe: no request has 'mdoe' here; did you mean 'mode'?"),
+        (
+            {"body": {"camera_control": {"typ": "simple"}}, "operation": "createImageToVideo"},
+            "/rules/0/body/camera_control/typ: no request has 'typ' here; did you mean 'type'?",
+        ),
+        (
+            {"account": "klang-default"},
+            "/rules/0/account: there is no account 'klang-default' yet; did you mean 'kling-default'?; "
+            "the rule waits for it",
+        ),
+        (
+            {"operation": "getImageToVideo", "body": {"mode": "pro"}, "scenario": "empty-answer"},
+            "/rules/0/body: calls of getImageToVideo have no body; the rule never fits",
+        ),
+        ({"body": {"mode": "pro"}, "account": "kling-default"}, None),
+        ({"body": {"camera_control": {"config": {"zoom": 5}}}}, None),
+    ],
+)
+def test_a_rule_that_may_be_a_slip_is_told(tmp_path: Path, rule: dict[str, Any], doubt: str | None) -> None:
+    """The file is taken: an account may come later, and a client may send what no document knows."""
+    kling = client(tmp_path, {"rules": [{"scenario": "fail", **rule}]})
+    accounts = [account.id for account in kling.mock.accounts.all()]
+    assert list(doubts(kling.mock.rules, kling.mock.providers, accounts)) == ([doubt] if doubt else [])
