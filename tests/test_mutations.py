@@ -218,6 +218,14 @@ ONCE: dict[str, tuple[str, str, Any, str, str, str]] = {
         "/model-is-the-old-name/schema",
         "no JSON Schema 2020-12",
     ),
+    "a number for a sort of calls": (
+        "scenarios",
+        "/too-fast-unsaid/parameters/call",
+        -1.5,
+        "scenarios",
+        "/too-fast-unsaid/answers/0/call",
+        "no calls of the sort -1.5",
+    ),
     "a condition on an object": (
         "replies",
         "/query/data/task_result/videos/$when/state",

@@ -83,6 +83,8 @@ def webhooks(words: CallbackWords, task: Task, hooks: Hooks, since: int | None =
             due=moment.at,
             copy=copy,
             forged=hooks.forged,
+            takes=hooks.takes,
+            taken_for=hooks.taken_for,
         )
         for number, moment in moments
         for copy in range(hooks.copies)
@@ -95,6 +97,7 @@ def webhooks(words: CallbackWords, task: Task, hooks: Hooks, since: int | None =
 
 def attempted(words: CallbackWords, row: Webhook, attempt: Attempt) -> Webhook:
     """The row after an attempt: delivered, given up, or due again one step after it was due before."""
+    attempt = _taken(words, row, attempt)
     attempts = (*row.attempts, attempt)
     if attempt.status is not None and 200 <= attempt.status < 300:
         return replace(row, attempts=attempts, outcome="delivered")
@@ -102,6 +105,16 @@ def attempted(words: CallbackWords, row: Webhook, attempt: Attempt) -> Webhook:
         why = f"the receiver answered {attempt.status}" if attempt.status in words.stops else "no attempt was left"
         return replace(row, attempts=attempts, outcome="given up", reason=why)
     return replace(row, attempts=attempts, due=row.due + words.retries[len(attempts) - 1])
+
+
+def _taken(words: CallbackWords, row: Webhook, attempt: Attempt) -> Attempt:
+    """An attempt as the sender takes it: a scenario may have it misread what the receiver answered."""
+    if attempt.status is None or len(row.attempts) >= row.takes:
+        return attempt
+    said = f"the receiver answered {attempt.status}"
+    if row.taken_for is None:
+        return replace(attempt, status=None, error=f"no answer within {words.timeout_ms / 1000:g} s ({said} in time)")
+    return replace(attempt, status=row.taken_for, error=f"{said}, taken for {row.taken_for}")
 
 
 def compile_callbacks(place: Place, variants: tuple[str, ...]) -> tuple[CallbackWords, ...]:

@@ -221,7 +221,8 @@ class Webhook(Struct, frozen=True):
 
     `id` stays the same over attempts and replays. `changed` is the instant the state began, and what the body tells of.
     `outcome` is None while it waits. `copy` counts from 0, for a scenario that sends the same one more than once;
-    `forged` spoils its signature.
+    `forged` spoils its signature; what answers the first `takes` attempts is taken for the status `taken_for`, or for
+    an answer that came too late.
     """
 
     id: str
@@ -237,6 +238,8 @@ class Webhook(Struct, frozen=True):
     attempts: tuple[Attempt, ...] = ()
     outcome: Literal["delivered", "given up", "refused"] | None = None
     reason: str | None = None
+    takes: int = 0
+    taken_for: int | None = None
 
 
 class Secret(Struct, frozen=True):

@@ -28,6 +28,8 @@ HOLE = re.compile(r"\{([a-z_]+)\}")
 MOST_BOUND = 500
 ANY = "any"
 """How often, or for how long: without a limit."""
+LATE = "late"
+"""What a receiver's answer is that comes when its sender waits no more."""
 ROLES = ("create", "query", "list", "balance", "cancel", "download")
 
 
@@ -78,12 +80,17 @@ class Answer(Struct, frozen=True):
 
 
 class Hooks(Struct, frozen=True):
-    """What a scenario does to webhooks: send `copies`, newest first, tell of another `state`, spoil the signature."""
+    """What a scenario does to webhooks: send `copies`, newest first, tell of another `state`, spoil the signature.
+
+    The receiver's answers to the first `takes` attempts are taken for the status `taken_for`, or for none in time.
+    """
 
     copies: int = 1
     reversed: bool = False
     state: str | None = None
     forged: bool = False
+    takes: int = 0
+    taken_for: int | None = None
 
 
 class Scenario(Struct, frozen=True):
@@ -352,7 +359,17 @@ def _hooks(place: Place, lifecycle: Lifecycle) -> Hooks:
     node = place.node
     if "state" in node:
         _known_state(place.get("state"), node["state"], lifecycle)
-    return Hooks(node.get("copies", 1), node.get("reversed", False), node.get("state"), node.get("forged", False))
+    status = None if node.get("answered") == LATE else _number(place, "answered")
+    if status is not None and not 300 <= status <= 599:
+        raise place.get("answered").error(f"should be a status from 300 to 599, or {LATE!r}; {status} is none of them")
+    return Hooks(
+        copies=node.get("copies", 1),
+        reversed=node.get("reversed", False),
+        state=node.get("state"),
+        forged=node.get("forged", False),
+        takes=(_number(place, "times") or 1) if "answered" in node else 0,
+        taken_for=status,
+    )
 
 
 def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
@@ -364,7 +381,7 @@ def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
     sees = node.get("sees")
     if sees and "state" in sees:
         _known_state(place.get("sees").get("state"), sees["state"], lifecycle)
-    roles = [node["call"]] if isinstance(node["call"], str) else node["call"]
+    roles = node["call"] if isinstance(node["call"], list) else [node["call"]]
     for role in roles:
         if role not in ROLES:
             raise place.get("call").error(f"no calls of the sort {role!r}{closest(str(role), ROLES)}")

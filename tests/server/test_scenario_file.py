@@ -116,6 +116,11 @@ def answered(answer: Answer) -> list[tuple[str, str]]:
     [
         ("[mock:slow minutes=3]", "the scenario 'slow' has no parameter 'minutes'; known are seconds"),
         ("[mock:slow seconds=ten]", "the parameter seconds is a number such as 280, not 'ten'"),
+        (
+            "[mock:webhook-answered status=210]",
+            "the scenario 'webhook-answered' cannot be with status=210: "
+            "should be a status from 300 to 599, or 'late'; 210 is none of them",
+        ),
         ("[mock:stuck seconds=3]", "the scenario 'stuck' has no parameter 'seconds'; it takes none"),
         (
             "[mock:dropped call=balance]",

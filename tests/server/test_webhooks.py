@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -425,6 +426,50 @@ def test_forged(timely: Client, receiver: Receiver) -> None:
     timely.mock.deliver_due()
     assert [verified(secret.value, got) for got in receiver.got] == [False, True]
     assert len(receiver.got[0].headers["webhook-signature"]) == len(receiver.got[1].headers["webhook-signature"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "attempts", "outcome"),
+    [
+        ("webhook-answered", [(500, "the receiver answered 200, taken for 500"), (200, None)], "delivered"),
+        ("webhook-answered status=302", [(302, "the receiver answered 200, taken for 302"), (200, None)], "delivered"),
+        ("webhook-answered status=410", [(410, "the receiver answered 200, taken for 410")], "given up"),
+        (
+            "webhook-answered-late times=2",
+            [*[(None, "no answer within 10 s (the receiver answered 200 in time)")] * 2, (200, None)],
+            "delivered",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", CALLED_BACK)
+def test_answers_taken_for_others(
+    name: str,
+    asked: str,
+    attempts: list[tuple[int | None, str | None]],
+    outcome: str,
+    client: MakeClient,
+    receiver: Receiver,
+) -> None:
+    """The receiver has each of them, and again where the sender thinks that it has not: under the same id."""
+    caller = client(name)
+    task = task_of(ask(caller, receiver.url, prefer=f'scenario="{asked}"'))
+    caller.advance("1h")
+    caller.mock.deliver_due()
+    told = told_of(caller.provider, caller, task)
+    assert [[(each.status, each.error) for each in row.attempts] for row in rows(caller)] == [attempts] * len(told)
+    assert outcomes(caller) == [outcome] * len(told)
+    assert Counter(got.body for got in receiver.got) == {got.body: len(attempts) for got in receiver.got}
+    assert len(receiver.got) == len(attempts) * len(told)
+
+
+def test_an_answer_that_never_came_is_taken_for_no_other(kling: Client) -> None:
+    """The scenario misreads answers: a receiver that closes the connection has given none."""
+    with Receiver() as gone:
+        url = gone.url
+    ask(kling, url, prefer="scenario=webhook-answered")
+    kling.mock.deliver_due()
+    [tried] = [attempt for row in rows(kling) for attempt in row.attempts]
+    assert (tried.status, tried.error) == (None, "Connection refused")
 
 
 @pytest.mark.parametrize("name", CALLED_BACK)
