@@ -2,7 +2,8 @@
 
 While it is on, `time.sleep`, `asyncio.sleep` and the timeout of `threading.Event.wait` do not wait; they advance the
 clock, and those that begin together end together. `time.monotonic`, `time.perf_counter`, `time.time` and their `_ns`
-forms run ahead by as much, so that a client's deadlines come too. So do the names under which a client's modules have
+forms run ahead by as much, so that a client's deadlines come too; so do those of `asyncio.timeout` and
+`asyncio.wait_for`. So do the names under which a client's modules have
 imported them (`from time import sleep`). Left alone are the mock's own threads, the standard library, and the libraries
 that measure sockets and event loops: their time is the wall's. So is that of `datetime.now()`, a method of a type that
 cannot be changed: a deadline that is measured by it does not come (`kling.clock.now` is what it should read in a test).
@@ -17,6 +18,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, Self
+
+from kling_mock.testing.deadlines import TURNS, Deadlines, waited_for
 
 OWN_THREADS = "kling-mock"
 """Threads whose names begin so are the mock's."""
@@ -63,6 +66,7 @@ class FollowedSleep:
         self._lock = threading.RLock()
         self._pairs: list[tuple[Any, Any]] = []
         self._wait: Any = None
+        self._deadlines = Deadlines()
         self.slept_ms = 0
 
     def __enter__(self) -> Self:
@@ -79,6 +83,8 @@ class FollowedSleep:
         clocks = [(getattr(time, name), unit) for name, unit in CLOCKS.items()]
         self._pairs = [(real, self._clock(real, unit)) for real, unit in clocks]
         self._pairs += [(time.sleep, self._sleep(time.sleep)), (asyncio.sleep, self._async_sleep(asyncio.sleep))]
+        scoped, waiting = asyncio.timeout, asyncio.wait_for
+        self._pairs += [(scoped, self._timeout(scoped)), (waiting, self._wait_for(waiting, scoped))]
         self._wait = threading.Event.wait
         threading.Event.wait = self._event_wait(self._wait)  # type: ignore[method-assign]
         _rebind(self._pairs, _clients_modules())
@@ -94,19 +100,39 @@ class FollowedSleep:
     def _pass(self, wake_ms: int) -> None:
         """Let virtual time pass until so much was slept, unless others have slept until then."""
         with self._lock:
-            missing = wake_ms - self.slept_ms
-            self.slept_ms += max(0, missing)
-            if self.slept_ms > self._limit:
-                raise SleptTooLong(
-                    f"the client has slept {self.slept_ms / 1000:.0f} s in the account's time and still waits; "
-                    "has it a deadline? One by datetime.now() is not followed, one by time.monotonic() is "
-                    "(follow_sleep(limit=...) allows more)"
-                )
-            # Nobody wakes before the clock has really been moved.
-            if missing > 0:
-                self._advance(missing)
+            self._move(wake_ms)
         # Not under the lock: who takes what arrives may sleep too.
         self._arrived()
+
+    def _pass_on(self, wake_ms: int) -> int:
+        """Let it pass for a loop's task, as far as the first deadline; what came before must have been heard of.
+
+        Gives how much was slept then.
+        """
+        reached = None
+        while reached is None:
+            patient = self._deadlines.heard()
+            with self._lock:
+                # Another's pass may have brought something about meanwhile.
+                if self._deadlines.quiet or not patient:
+                    self._move(self._deadlines.next(wake_ms))
+                    reached = self.slept_ms
+        self._arrived()
+        return reached
+
+    def _move(self, wake_ms: int) -> None:
+        missing = wake_ms - self.slept_ms
+        self.slept_ms += max(0, missing)
+        if self.slept_ms > self._limit:
+            raise SleptTooLong(
+                f"the client has slept {self.slept_ms / 1000:.0f} s in the account's time and still waits; "
+                "has it a deadline? One by datetime.now() is not followed, one by time.monotonic() is "
+                "(follow_sleep(limit=...) allows more)"
+            )
+        # Nobody wakes before the clock has really been moved.
+        if missing > 0:
+            self._advance(missing)
+        self._deadlines.expire(self.slept_ms)
 
     def _wakes(self, seconds: float) -> int:
         """How much will have been slept when a sleep that begins now ends."""
@@ -140,14 +166,40 @@ class FollowedSleep:
             wake = self._wakes(delay)
             # Tasks that were started together begin their sleeps now.
             await real(0)
-            # The clock may be another process's: asking it must not hold up the client's other tasks.
-            await asyncio.get_running_loop().run_in_executor(None, self._pass, wake)
+            reached = -1
+            while reached < wake:
+                # The clock may be another process's: asking it must not hold up the client's other tasks.
+                reached = await asyncio.get_running_loop().run_in_executor(None, self._pass_on, wake)
+            for _ in range(TURNS):
+                await real(0)  # a deadline that came with this sleep's end ends it first
             return result
 
         def sleep(delay: float, result: Any = None) -> Any:
             return real(delay, result) if not delay > 0 or self._alone(2) else follow(delay, result)
 
         return sleep
+
+    def _timeout(self, real: Any) -> Any:
+        def timeout(delay: float | None) -> Any:
+            scope = real(delay)
+            if delay is not None and delay > 0 and not self._alone(2):
+                self._deadlines.add(scope, self._wakes(delay))
+            return scope
+
+        return timeout
+
+    def _wait_for(self, real: Any, scoped: Any) -> Any:
+        async def follow(awaited: Any, seconds: float) -> Any:
+            scope = scoped(seconds)
+            self._deadlines.add(scope, self._wakes(seconds))
+            return await waited_for(scope, awaited)
+
+        def wait_for(fut: Any, timeout: float | None) -> Any:
+            if timeout is None or not timeout > 0 or self._alone(2):
+                return real(fut, timeout)
+            return follow(fut, timeout)
+
+        return wait_for
 
     def _event_wait(self, real: Any) -> Any:
         def wait(event: threading.Event, timeout: float | None = None) -> bool:

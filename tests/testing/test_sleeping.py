@@ -173,6 +173,82 @@ def test_threads_that_sleep_together_wake_together(moved: list[int]) -> None:
     assert 10_000 <= sum(moved) < 40_000
 
 
+async def polls(tries: list[int]) -> None:
+    """A client that asks every ten seconds and never gets an end."""
+    while True:
+        tries.append(len(tries))
+        await asyncio.sleep(10)
+
+
+@pytest.mark.usefixtures("followed")
+@pytest.mark.parametrize("seconds", [60, 25, 5])
+@pytest.mark.parametrize("way", ["timeout", "wait_for"])
+def test_deadlines_of_asyncio_come(way: str, seconds: int, moved: list[int]) -> None:
+    """Where they are, also in the middle of a sleep; and no later sleep hears of them."""
+    tries: list[int] = []
+
+    async def client() -> None:
+        if way == "wait_for":
+            await asyncio.wait_for(polls(tries), seconds)
+        async with asyncio.timeout(seconds):
+            await polls(tries)
+
+    async def patient() -> None:
+        with pytest.raises(TimeoutError):
+            await client()
+        assert sum(moved) == seconds * 1000
+        await asyncio.sleep(100)
+
+    before = REAL["clock"]()
+    asyncio.run(patient())
+    assert sum(moved) == (seconds + 100) * 1000
+    assert len(tries) == -(-seconds // 10) or len(tries) == seconds // 10 + 1
+    assert REAL["clock"]() - before < 5
+
+
+@pytest.mark.usefixtures("followed")
+def test_deadlines_of_asyncio_that_are_met_do_nothing(moved: list[int]) -> None:
+    """What is done in time has its result, whatever is slept afterwards; each task has its own deadline."""
+
+    async def one(seconds: int) -> str:
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.sleep(30)
+        except TimeoutError:
+            return f"gave up at {sum(moved) // 1000}"
+        await asyncio.sleep(300)
+        return f"done at {sum(moved) // 1000}"
+
+    async def client() -> list[str]:
+        assert await asyncio.wait_for(asyncio.sleep(3, "woken"), 10) == "woken"
+        assert await asyncio.wait_for(asyncio.sleep(0, "at once"), None) == "at once"
+        return await asyncio.gather(one(20), one(60), one(7))
+
+    assert asyncio.run(client()) == ["gave up at 23", "done at 333", "gave up at 10"]
+
+
+def test_deadlines_of_libraries_are_the_walls(imported: Callable[[str], ModuleType], moved: list[int]) -> None:
+    """A library that waits for sockets is not told that it has waited for five minutes."""
+    library = imported("httpx")
+    library.__dict__["asyncio"] = asyncio
+    exec(
+        "async def fetch(started):\n async with asyncio.timeout(60):\n  started.set()\n  await asyncio.Event().wait()",
+        vars(library),
+    )
+
+    async def client() -> None:
+        started = asyncio.Event()
+        fetching = asyncio.ensure_future(library.fetch(started))
+        await started.wait()
+        await asyncio.sleep(300)
+        assert not fetching.done()
+        fetching.cancel()
+
+    with FollowedSleep(moved.append, 60 * MINUTE):
+        asyncio.run(client())
+    assert sum(moved) == 300_000
+
+
 def test_nobody_wakes_before_the_clock_has_moved() -> None:
     """One that sleeps until when another does waits for the other's advance, however long it takes."""
     clock: list[int] = []
@@ -218,7 +294,14 @@ def test_everything_is_given_back() -> None:
     """Afterwards the functions are the ones from before, also after an error inside."""
 
     def functions() -> list[object]:
-        return [time.sleep, asyncio.sleep, threading.Event.wait, *(getattr(time, name) for name in CLOCKS)]
+        return [
+            time.sleep,
+            asyncio.sleep,
+            asyncio.timeout,
+            asyncio.wait_for,
+            threading.Event.wait,
+            *(getattr(time, name) for name in CLOCKS),
+        ]
 
     before = functions()
     with FollowedSleep(lambda ms: None, MINUTE):
