@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from kling_mock.core import entropy as ids
+from kling_mock.core.lifecycle import deducted
 from kling_mock.core.model import Task, View
 from kling_mock.core.provider import Provider
 from kling_mock.core.scenarios import Sees
@@ -24,7 +24,7 @@ class Spoken(dict[str, Any]):
 def speak(provider: Provider, task: Task, view: View, media: str) -> Spoken:
     """A task as replies show it, its files under the URL `media`.
 
-    `results` is empty until it has succeeded, `reason` until it has failed.
+    `results` is empty until it has succeeded, `reason` until it has failed; `price` is what the ledger has taken.
     """
     shown = Spoken(
         id=task.id,
@@ -34,7 +34,7 @@ def speak(provider: Provider, task: Task, view: View, media: str) -> Spoken:
         changed=view.changed,
         request=task.request,
         parameters=task.parameters,
-        price=Decimal(0) if task.price is not None and view.ends == "failure" else task.price,
+        price=deducted(provider.lifecycle, task, view.changed),
         reason=task.reason if view.ends == "failure" else None,
         results=results(task, media) if view.ends == "success" else [],
         operation=task.operation,

@@ -152,9 +152,19 @@ class Bank(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(number=st.integers(0, 3))
     def poll(self, number: int) -> None:
-        """Ask for a task, which may be forgotten."""
+        """Ask for a task, which may be forgotten; what it shows as deducted is what the ledger has taken."""
         id_, job = self.job(number)
-        self._ask(id_, job)
+        told = self._deducted(self._ask(id_, job))
+        back = self._ended(job) and not job.paid
+        assert told is None or told == (Decimal(0) if back else job.price)
+
+    def _deducted(self, answer: Answer) -> Decimal | None:
+        """What a task's own reply shows as deducted, if a scenario lets one come and a price is known."""
+        if answer.status != 200 or "json" not in answer.headers.get("content-type", "") or not answer.body:
+            return None
+        found = answer.json.get("data")
+        told = found.get("final_unit_deduction") if isinstance(found, dict) else None
+        return None if told is None else Decimal(told)
 
     def _ask(self, id_: str, job: Job) -> Answer:
         client = self.clients[job.provider]
