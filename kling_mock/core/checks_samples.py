@@ -15,10 +15,11 @@ from kling_mock.core.documents import Place
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import job_of
 from kling_mock.core.lifecycle import timeline
-from kling_mock.core.model import Result, Task, View
+from kling_mock.core.model import Account, Balance, Result, Task, View
+from kling_mock.core.packs import validity
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.reading import convert
-from kling_mock.core.showing import speak
+from kling_mock.core.showing import speak, spoken_pack
 
 NOW = 1_767_225_600_000
 SEED = "check-spec"
@@ -108,23 +109,16 @@ class Sampler(Struct):
         return {"task": spoken, "view": view, "state": view.words}
 
     def packs(self, operation: Operation) -> list[dict[str, Any]]:
-        """What a balance sees: each pack with and without a rest."""
+        """What a balance sees: each pack by each of the provider's words, the used up one without a rest."""
         assert operation.packs
-        return [
-            {
-                "id": ids.draw("{uuid}", SEED, f"pack {pack.type}"),
-                "name": pack.name,
-                "type": pack.type,
-                "unit": pack.unit,
-                "total": pack.total,
-                "balance": rest,
-                "since": NOW,
-                "until": NOW + operation.packs.valid_ms,
-                "word": word,
-            }
-            for pack in self.provider.packs
-            for rest, word in ((pack.total, operation.packs.open), (Decimal(0), operation.packs.empty))
-        ]
+        owner = Account(SEED, self.provider.name, {}, NOW, self.provider.packs)
+        found = []
+        for pack in owner.packs:
+            valid = validity(owner.packs, owner, pack)
+            for stands, word in operation.packs.words.items():
+                spent = pack.total if stands == "empty" else Decimal(0)
+                found.append(spoken_pack(Balance(pack, Decimal(0), spent), owner, valid, word))
+        return found
 
 
 def _result(operation: Operation, scope: Mapping[str, Any]) -> Result:

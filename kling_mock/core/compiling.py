@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from kling_mock.core.capabilities import Capabilities, compile_capabilities
 from kling_mock.core.documents import Documents, Place, tokens
+from kling_mock.core.durations import milliseconds
 from kling_mock.core.entropy import check_pattern
 from kling_mock.core.errors import ErrorTable, compile_errors
 from kling_mock.core.forms import check_forms
@@ -257,8 +258,12 @@ def _credentials(root: Place) -> dict[str, Credential]:
 
 
 def _packs(root: Place) -> tuple[Pack, ...]:
-    rows = root.get("x-mock-accounts").get("packs", []).expand()
-    return tuple(Pack(row["type"], row["unit"], Decimal(str(row["total"])), row.get("name", "")) for row in rows)
+    return tuple(_pack(row) for row in root.get("x-mock-accounts").get("packs", []).expand())
+
+
+def _pack(row: Mapping[str, Any]) -> Pack:
+    lasts = milliseconds(row["valid"]) if "valid" in row else None
+    return Pack(row["type"], row["unit"], Decimal(str(row["total"])), row.get("name", ""), valid_ms=lasts)
 
 
 def reached(documents: Documents, name: str) -> dict[str, Any]:

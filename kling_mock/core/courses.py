@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from kling_mock.core.callbacks import webhooks
-from kling_mock.core.lifecycle import Lifecycle, observe, redirect, timeline
+from kling_mock.core.lifecycle import Lifecycle, ending, observe, redirect, timeline
 from kling_mock.core.model import Append, Effect, Entry, Moment, Post, PutTask, Task, Withdraw
 from kling_mock.core.provider import Provider
 from kling_mock.core.scenarios import Hooks
@@ -46,15 +46,6 @@ def _lines(task: Task, at: int, of: Literal["reserve", "settle", "refund"], sign
     if task.result.pack is None or task.price is None:
         return (slots,)
     return (slots, Entry(at, task.account, task.result.pack, of, task.price, task.id))
-
-
-def ending(lifecycle: Lifecycle, task: Task) -> Moment | None:
-    """The moment at which a task's money is settled and its slots are freed; None if it never ends.
-
-    A task that was moved out of its end stays settled; of a scenario's several ends the last one counts.
-    """
-    last = task.timeline[-1]
-    return task.settled or (last if lifecycle.ended(last.state) else None)
 
 
 def moved(provider: Provider, task: Task, moments: list[Moment], now: int) -> tuple[Task, tuple[Effect, ...]]:

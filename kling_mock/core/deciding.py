@@ -19,6 +19,7 @@ from kling_mock.core.judging import Judgement, alias_of
 from kling_mock.core.lifecycle import Latency, observe, timeline
 from kling_mock.core.messages import show
 from kling_mock.core.model import (
+    Account,
     Append,
     Decision,
     Effect,
@@ -31,10 +32,11 @@ from kling_mock.core.model import (
     View,
     Violation,
 )
+from kling_mock.core.packs import stands, unusable, validity
 from kling_mock.core.provider import Provider
 from kling_mock.core.ruling import Ruling
 from kling_mock.core.scenarios import Answer
-from kling_mock.core.showing import shown_as
+from kling_mock.core.showing import shown_as, spoken_pack
 
 
 def decide(judgement: Judgement, found: Found, entropy: str, media: str = "") -> Decision:
@@ -133,17 +135,29 @@ class _Step:
         return []
 
     def _limits(self) -> list[Violation]:
-        price, result, account = self.judgement.quote, self.judgement.result, self.judgement.call.account
+        result, account = self.judgement.result, self.judgement.call.account
         wrong = []
-        if price and result:
-            balance = next((b for b in self.found.balances if b.pack.type == result.pack), None)
-            if balance and balance.balance < price.amount:
-                message = f"the {result.pack} pack holds {balance.balance} {price.unit}, the job costs {price.amount}"
-                wrong.append(stored("balance.empty", message, str(price.amount)))
+        if result and account and (message := self._unpaid(account, result.pack)):
+            price = self.judgement.quote
+            wrong.append(stored("balance.empty", message, str(price.amount) if price else ""))
         if result and account and account.slots is not None and self.found.open_slots + result.slots > account.slots:
             message = f"{self.found.open_slots} of {account.slots} slots are taken, the job needs {result.slots}"
             wrong.append(stored("slots.full", message, str(result.slots)))
         return wrong
+
+    def _unpaid(self, account: Account, pack: str | None) -> str | None:
+        """Why the pack that the job is paid from does not pay it: it is not valid now, or holds too little.
+
+        What is free needs no pack; a job of unknown price is not.
+        """
+        balance = next((b for b in self.found.balances if b.pack.type == pack), None)
+        price = self.judgement.quote
+        if balance is None or (price and not price.amount):
+            return None
+        why = unusable(balance, validity(self.provider.packs, account, balance.pack), self.now)
+        if why is None and price and balance.balance < price.amount:
+            return f"the {pack} pack holds {balance.balance} {price.unit}, the job costs {price.amount}"
+        return why
 
     def showing(self, task: Task, view: View, answer: Answer | None) -> dict[str, Any]:
         """The part of a scope that tells of a task as a scenario lets it be seen; what is seen is noted."""
@@ -248,22 +262,13 @@ def _balance(step: _Step) -> Decision:
     words, account = step.judgement.operation.packs, step.judgement.call.account
     assert words is not None
     wanted = words.name(step.scope)
-    since = account.created if account else 0
-    step.scope["packs"] = [
-        {
-            "id": ids.draw("{uuid}", step.account, f"pack {balance.pack.type}"),
-            "name": balance.pack.name,
-            "type": balance.pack.type,
-            "unit": balance.pack.unit,
-            "total": balance.pack.total,
-            "balance": balance.balance,
-            "since": since,
-            "until": since + words.valid_ms,
-            "word": words.open if balance.balance > 0 else words.empty,
-        }
-        for balance in step.found.balances
-        if wanted in (ABSENT, None, "", balance.pack.name)
-    ]
+    rows = []
+    for row in step.found.balances if account else ():
+        assert account is not None
+        if wanted in (ABSENT, None, "", row.pack.name):
+            valid = validity(step.provider.packs, account, row.pack)
+            rows.append(spoken_pack(row, account, valid, words.words[stands(row, valid, step.now)]))
+    step.scope["packs"] = rows
     return Decision(step.render(None, None))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -49,8 +50,8 @@ class Lifecycle(Struct, frozen=True):
         return starts and all(after in self.states[before].then for before, after in steps) and self.ended(path[-1])
 
     def ended(self, state: str) -> bool:
-        """Whether a task in this state stays there."""
-        return not self.states[state].then
+        """Whether a task in this state stays there; of a state that the table lacks nobody knows."""
+        return state in self.states and not self.states[state].then
 
     def may_end(self, state: str, by: Literal["success", "failure"]) -> str | None:
         """The first state that may follow `state` and ends the task so, or None."""
@@ -79,6 +80,27 @@ def observe(lifecycle: Lifecycle, task: Task, now: int) -> View:
     following = task.timeline[index + 1].at if index + 1 < len(task.timeline) else None
     state = lifecycle.states.get(moment.state) or State(moment.state, {})
     return View(moment.state, state.words, moment.at, following, state.ends)
+
+
+def ending(lifecycle: Lifecycle, task: Task) -> Moment | None:
+    """The moment at which a task's money is settled and its slots are freed; None if it never ends.
+
+    A task that was moved out of its end stays settled; of a scenario's several ends the last one counts.
+    """
+    last = task.timeline[-1]
+    return task.settled or (last if lifecycle.ended(last.state) else None)
+
+
+def deducted(lifecycle: Lifecycle, task: Task, at: int) -> Decimal | None:
+    """What the ledger has taken for a task at an instant: its price until that is given back, whatever its state is.
+
+    None where no price is known.
+    """
+    end = ending(lifecycle, task)
+    if task.price is None or end is None or end.at > at:
+        return task.price
+    state = lifecycle.states.get(end.state)
+    return task.price if state is None or state.ends == "success" else Decimal(0)
 
 
 def redirect(task: Task, moments: Iterable[Moment], now: int) -> tuple[Moment, ...]:

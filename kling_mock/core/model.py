@@ -199,12 +199,17 @@ class Entry(Struct, frozen=True):
 
 
 class Pack(Struct, frozen=True):
-    """A prepaid amount of one unit for one type of job; `valid_ms` is how long after the purchase it lasts."""
+    """A prepaid amount of one unit for one type of job, to be spent from `since` on (None: its account's making).
+
+    `valid_ms` is how long it lasts from then on; None is as long as the provider's own pack of that type.
+    """
 
     type: str
     unit: str
     total: Decimal
     name: str = ""
+    since: int | None = None
+    valid_ms: int | None = None
 
 
 class Attempt(Struct, frozen=True):

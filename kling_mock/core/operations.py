@@ -11,6 +11,7 @@ from kling_mock.core.documents import Place, tokens
 from kling_mock.core.durations import milliseconds
 from kling_mock.core.entropy import check_pattern
 from kling_mock.core.expressions import Expression, ExpressionError, compile_expression
+from kling_mock.core.packs import STANDINGS
 from kling_mock.core.pricing import Prices, compile_prices
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import (
@@ -246,6 +247,5 @@ def _page(place: Place) -> PageWords:
 
 
 def _packs(place: Place) -> PacksWords:
-    words = place.node["words"]
     name = _expression(place.get("name")) if "name" in place.node else _constant(None)
-    return PacksWords(name, words["open"], words["empty"], milliseconds(place.node["valid"]))
+    return PacksWords(name, {stands: place.node["words"][stands] for stands in STANDINGS})

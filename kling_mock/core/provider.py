@@ -13,6 +13,7 @@ from kling_mock.core.errors import ErrorTable
 from kling_mock.core.expressions import Expression, Scope
 from kling_mock.core.lifecycle import Lifecycle
 from kling_mock.core.model import Pack, Violation
+from kling_mock.core.packs import Standing
 from kling_mock.core.pricing import Prices
 from kling_mock.core.reading import Reader
 from kling_mock.core.routes import Routes
@@ -126,12 +127,10 @@ class PageWords:
 
 @dataclass(frozen=True, slots=True)
 class PacksWords:
-    """Which packs a balance shows, the provider's words for a pack with and without a rest, and how long one lasts."""
+    """Which packs a balance shows, and the provider's word for each way in which one can stand."""
 
     name: Expression
-    open: str
-    empty: str
-    valid_ms: int
+    words: Mapping[Standing, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ TASK = frozenset(
 )
 ITEM = frozenset(
     {"index", "number", "id", "url", "watermarked", "cover", "width", "height", "duration"}
-    | {"name", "type", "unit", "total", "balance", "since", "until", "word"}
+    | {"name", "type", "unit", "total", "balance", "bought", "since", "until", "word"}
 )
 REQUEST = frozenset({"id", "method", "url", "base", "target", "path", "query", "header", "body"})
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from kling_mock.core import entropy as ids
-from kling_mock.core.model import Task, View
+from kling_mock.core.lifecycle import deducted
+from kling_mock.core.model import Account, Balance, Task, View
+from kling_mock.core.packs import Validity
 from kling_mock.core.provider import Provider
 from kling_mock.core.scenarios import Sees
 
@@ -24,7 +25,7 @@ class Spoken(dict[str, Any]):
 def speak(provider: Provider, task: Task, view: View, media: str) -> Spoken:
     """A task as replies show it, its files under the URL `media`.
 
-    `results` is empty until it has succeeded, `reason` until it has failed.
+    `results` is empty until it has succeeded, `reason` until it has failed; `price` is what the ledger has taken.
     """
     shown = Spoken(
         id=task.id,
@@ -34,7 +35,7 @@ def speak(provider: Provider, task: Task, view: View, media: str) -> Spoken:
         changed=view.changed,
         request=task.request,
         parameters=task.parameters,
-        price=Decimal(0) if task.price is not None and view.ends == "failure" else task.price,
+        price=deducted(provider.lifecycle, task, view.changed),
         reason=task.reason if view.ends == "failure" else None,
         results=results(task, media) if view.ends == "success" else [],
         operation=task.operation,
@@ -52,6 +53,23 @@ def shown_as(provider: Provider, task: Task, view: View, media: str, sees: Sees 
         view = View(state.name, state.words, view.changed, view.following, state.ends)
     spoken = Spoken({**speak(provider, task, view, media), **sees.task})
     return {"task": spoken, "state": {**view.words, **sees.words}, "view": view}
+
+
+def spoken_pack(row: Balance, owner: Account, valid: Validity, word: str) -> dict[str, Any]:
+    """A pack as templates speak of it, `until` only if it ever expires; `word` is the provider's for how it stands."""
+    shown = {
+        "id": ids.draw("{uuid}", owner.id, f"pack {row.pack.type}"),
+        "name": row.pack.name,
+        "type": row.pack.type,
+        "unit": row.pack.unit,
+        "total": row.pack.total,
+        "balance": row.balance,
+        "bought": owner.created,
+        "since": valid.since,
+        "until": valid.until,
+        "word": word,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def results(task: Task, media: str) -> list[dict[str, Any]]:

@@ -147,6 +147,8 @@ def _invalid(body: Body, value: Any) -> Iterator[tuple[str, str]]:
         if keyword == "oneOf":
             names = [name for choice in body.place.get("oneOf").node for name in choice["required"]]
             yield violation.pointer, f"give exactly one of {', '.join(names)}"
+        elif keyword == "minProperties":
+            yield violation.pointer, f"give at least one of {', '.join(body.place.get('properties').node)}"
         elif keyword != "additionalProperties":
             yield violation.pointer, violation.message
 

@@ -9,7 +9,8 @@ from typing import Any
 from flask import Response
 from msgspec import to_builtins
 
-from kling_mock.core.model import Balance, Entry
+from kling_mock.core.model import Account, Balance, Entry
+from kling_mock.core.packs import stands, validity
 from kling_mock.server import money, steering
 from kling_mock.server.control_document import Given
 from kling_mock.server.mock import Mock
@@ -21,8 +22,9 @@ def number(amount: Decimal) -> int | float:
     return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
-def pack(row: Balance) -> dict[str, Any]:
-    """A pack with what it holds."""
+def pack(mock: Mock, owner: Account, row: Balance, now: int) -> dict[str, Any]:
+    """A pack with what it holds, and when it can be spent."""
+    valid = validity(mock.providers[owner.provider].packs, owner, row.pack)
     return {
         "type": row.pack.type,
         "unit": row.pack.unit,
@@ -30,14 +32,19 @@ def pack(row: Balance) -> dict[str, Any]:
         "balance": number(row.balance),
         "reserved": number(row.reserved),
         "spent": number(row.spent),
+        "standing": stands(row, valid, now),
+        "effective_at": valid.since,
+        "invalid_at": valid.until,
     }
 
 
 def ledger(mock: Mock, given: Given) -> Response:
     """GET /_mock/accounts/{id}/ledger"""
-    found = money.ledger(mock, steering.account(mock, given.path["id"], why="missing"))
+    owner = steering.account(mock, given.path["id"], why="missing")
+    found = money.ledger(mock, owner)
+    packs = [pack(mock, owner, row, found.now) for row in found.balances]
     entries = [_entry(row, found.now) for row in found.entries]
-    return reply({"packs": [pack(row) for row in found.balances], "entries": entries})
+    return reply({"packs": packs, "entries": entries})
 
 
 def _entry(row: Entry, now: int) -> dict[str, Any]:

@@ -175,8 +175,7 @@ def account(mock: Mock, given: Given) -> Response:
 
 def change_account(mock: Mock, given: Given) -> Response:
     """PATCH /_mock/accounts/{id}"""
-    changed, _ = steering.give_scenario(mock, given.path["id"], given.body["scenario"])
-    return reply(_account(mock, changed, given.url))
+    return reply(_account(mock, steering.change_account(mock, given.path["id"], given.body), given.url))
 
 
 def _account(mock: Mock, account: Account, url: str) -> dict[str, Any]:
@@ -186,7 +185,7 @@ def _account(mock: Mock, account: Account, url: str) -> dict[str, Any]:
         "provider": account.provider,
         "credentials": dict(account.credentials),
         "env": steering.environment(mock, account, url),
-        "packs": [pack(row) for row in found.balances],
+        "packs": [pack(mock, account, row, found.now) for row in found.balances],
         "slots": account.slots,
         "open_slots": found.open_slots,
         "scenario": account.scenario,

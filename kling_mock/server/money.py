@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from kling_mock.core.conduct import Abandoned, DuplicateSpend, Fate, Polling, abandoned, duplicate_spend, polling
-from kling_mock.core.courses import ending
+from kling_mock.core.lifecycle import ending
 from kling_mock.core.model import Account, Balance, Entry, Task, Webhook
 from kling_mock.server import steering
 from kling_mock.server.mock import Mock

@@ -105,8 +105,12 @@ def register(
     slots: int | None = None,
     scenario: str | None = None,
     variant: str | None = None,
+    at: int | None = None,
 ) -> Account:
-    """A new account; `packs` are {type, total, unit?}, the provider's own unless given."""
+    """A new account; `packs` are {type, total, unit?, valid?, starts?}, the provider's own unless given.
+
+    `at` is the account's time where its clock will be put ahead of the base clock: its packs last from then on.
+    """
     chosen = provider(mock, name, "/provider")
     if scenario is not None:
         known_scenario(chosen, scenario)
@@ -115,22 +119,66 @@ def register(
         raise Refused("value", f"{name} has no variant {cut(variant)!r}{near}", "/variant")
     if slots is not None and (not isinstance(slots, int) or isinstance(slots, bool) or slots < 0):
         raise Refused("value", f"slots are a whole number from 0 on, not {cut(repr(slots))}", "/slots")
-    bought = None if packs is None else _packs(chosen, packs)
+    now = mock.clocks.now() if at is None else at
+    bought = chosen.packs if packs is None else _packs(chosen, packs, now)
+    if at is not None:
+        bought = tuple(pack if pack.since is not None else replace(pack, since=at) for pack in bought)
     return mock.accounts.register(chosen, bought, slots, scenario, variant)
 
 
 def give_scenario(mock: Mock, id_: str, reference: str | None) -> tuple[Account, str | None]:
     """Give an account another default scenario, or none; gives the account and the scenario that it had.
 
-    It is counted anew. Once more, if another process changed the account in between.
+    It is counted anew.
     """
+    new, old = _changed(mock, id_, lambda owner: _with_scenario(mock, owner, reference))
+    return new, old.scenario
+
+
+def change_account(mock: Mock, id_: str, given: Mapping[str, Any]) -> Account:
+    """Give an account another default scenario, and its packs another validity, as far as they are given: all or none.
+
+    `packs` are {type, valid?, starts?}; each lasts from now on, what it holds stays.
+    """
+
+    def change(old: Account) -> Account:
+        new = _with_scenario(mock, old, given["scenario"]) if "scenario" in given else old
+        return _renewed(mock, new, given["packs"]) if "packs" in given else new
+
+    return _changed(mock, id_, change)[0]
+
+
+def _changed(mock: Mock, id_: str, change: Callable[[Account], Account]) -> tuple[Account, Account]:
+    """The account after and before a change; once more, if another process changed it in between."""
     while True:
         old = account(mock, id_, why="missing")
-        if reference is not None:
-            known_scenario(mock.providers[old.provider], reference)
-        new = replace(old, scenario=reference, chosen=old.chosen + 1)
+        new = change(old)
         if mock.store.change_account(old, new):
-            return new, old.scenario
+            return new, old
+
+
+def _with_scenario(mock: Mock, old: Account, reference: str | None) -> Account:
+    if reference is not None:
+        known_scenario(mock.providers[old.provider], reference)
+    return replace(old, scenario=reference, chosen=old.chosen + 1)
+
+
+def _renewed(mock: Mock, old: Account, rows: Iterable[Mapping[str, Any]]) -> Account:
+    packs, now = {pack.type: pack for pack in old.packs}, mock.clocks.now(old.id)
+    for index, row in enumerate(rows):
+        at, type_ = f"/packs/{index}", row["type"]
+        if type_ not in packs:
+            raise Refused(
+                "value", f"the account has no pack of the type {cut(type_)!r}{closest(cut(type_), packs)}", f"{at}/type"
+            )
+        begins = now + _understood(milliseconds, row.get("starts", 0), f"{at}/starts")
+        packs[type_] = replace(packs[type_], since=begins, valid_ms=_lasts(row, at))
+    return replace(old, packs=tuple(packs.values()))
+
+
+def _lasts(row: Mapping[str, Any], at: str) -> int | None:
+    """How long a pack is to last; None is as long as usual."""
+    return _understood(milliseconds, row["valid"], f"{at}/valid") if "valid" in row else None
 
 
 def known_scenario(chosen: Provider, reference: str) -> None:
@@ -142,20 +190,20 @@ def known_scenario(chosen: Provider, reference: str) -> None:
         raise Refused("value", said, "/scenario") from None
 
 
-def _packs(chosen: Provider, rows: Iterable[Mapping[str, Any]]) -> tuple[Pack, ...]:
+def _packs(chosen: Provider, rows: Iterable[Mapping[str, Any]], now: int) -> tuple[Pack, ...]:
     known = {pack.type: pack for pack in _known_packs(chosen)}
     found: dict[str, Pack] = {}
     for index, row in enumerate(rows):
-        type_ = row["type"]
+        at, type_ = f"/packs/{index}", row["type"]
         if type_ not in known:
             near = closest(cut(type_), known)
-            raise Refused(
-                "value", f"{chosen.name} has no pack of the type {cut(type_)!r}{near}", f"/packs/{index}/type"
-            )
+            raise Refused("value", f"{chosen.name} has no pack of the type {cut(type_)!r}{near}", f"{at}/type")
         if type_ in found:
-            raise Refused("value", f"there is a pack of the type {type_!r} already", f"/packs/{index}/type")
+            raise Refused("value", f"there is a pack of the type {type_!r} already", f"{at}/type")
         own = known[type_]
-        found[type_] = Pack(type_, row.get("unit", own.unit), Decimal(str(row["total"])), own.name)
+        since = now + _understood(milliseconds, row["starts"], f"{at}/starts") if "starts" in row else None
+        unit, total = row.get("unit", own.unit), Decimal(str(row["total"]))
+        found[type_] = Pack(type_, unit, total, own.name, since, _lasts(row, at))
     return tuple(found.values())
 
 

@@ -98,7 +98,10 @@ class Kling:
         return self._session.provider(name)
 
     def register(self, packs: Iterable[Mapping[str, Any]] | None = None, slots: int | None = None) -> Kling:
-        """Another account at this provider, with these packs ({type, total}) and so many slots for open tasks."""
+        """Another account at this provider, with these packs and so many slots for open tasks.
+
+        A pack is {type, total, unit?, valid?, starts?}; `valid="1h"` lets it expire on the test's clock.
+        """
         return self._session.register(self._account.provider, packs, slots)
 
     def intercept(self, *hosts: str) -> Until:

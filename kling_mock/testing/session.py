@@ -93,7 +93,8 @@ class Session:
 
     def register(self, name: str, packs: Iterable[Mapping[str, Any]] | None = None, slots: int | None = None) -> Kling:
         """The handle of a new account."""
-        account = steering.register(self.mock, name, packs, slots)
+        ahead = next((self.mock.clocks.now(known) for known in self.accounts if known), None)
+        account = steering.register(self.mock, name, packs, slots, at=ahead)
         self.clock.join(account.id)
         self.accounts.add(account.id)
         return Kling(self, account)

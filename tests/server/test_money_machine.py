@@ -30,6 +30,7 @@ from hypothesis.stateful import (
 from msgspec import Struct
 
 from kling_mock.core.compiling import compile_provider
+from kling_mock.core.durations import milliseconds
 from kling_mock.core.model import Entry, Moment, Pack, Task
 from kling_mock.core.provider import Provider
 from kling_mock.loading import load_providers, read_documents
@@ -60,7 +61,7 @@ PACKS = {
     "kling": (Pack("video", "units", Decimal(9), "Videos"), Pack("image", "image units", Decimal(47), "Images")),
     "toymaker": (Pack("toys", "thimbles", Decimal(15), "Toys"),),
 }
-SLOTS = 5
+SLOTS, FOR_EVER = 5, 10**15
 DURATIONS = ("1ms", "1s", "4s", "5s", "31s", "10m", "3d")
 
 
@@ -83,6 +84,11 @@ def scenarios() -> st.SearchStrategy[str]:
 def states() -> st.SearchStrategy[str]:
     """Any state of either provider."""
     return st.sampled_from(sorted({name for provider in providers() for name in provider.lifecycle.states}))
+
+
+def lasting() -> st.SearchStrategy[str]:
+    """How long a pack lasts."""
+    return st.sampled_from(["0s", "5s", "10m", "1000d"])
 
 
 class Job(Struct):
@@ -108,6 +114,7 @@ class Bank(RuleBasedStateMachine):
         self.folder, self.wall = Path(tempfile.mkdtemp()), Wall()
         self.jobs: dict[str, Job] = {}
         self.latest: dict[str, int] = {}
+        self.valid: dict[tuple[str, str | None], tuple[int, int]] = {}
 
     def teardown(self) -> None:
         self.mock.store.close()
@@ -147,14 +154,25 @@ class Bank(RuleBasedStateMachine):
             task = self.mock.store.task(provider, id_)
             assert task is not None, "a task that an answer names is there"
             assert id_ not in self.jobs, "each create makes a task of its own"
+            assert task.price is None or self._spendable(task), "nothing is spent from a pack that is not valid"
             self._note(task, path)
 
     @precondition(lambda self: self.jobs)
     @rule(number=st.integers(0, 3))
     def poll(self, number: int) -> None:
-        """Ask for a task, which may be forgotten."""
+        """Ask for a task, which may be forgotten; what it shows as deducted is what the ledger has taken."""
         id_, job = self.job(number)
-        self._ask(id_, job)
+        told = self._deducted(self._ask(id_, job))
+        back = self._ended(job) and not job.paid
+        assert told is None or told == (Decimal(0) if back else job.price)
+
+    def _deducted(self, answer: Answer) -> Decimal | None:
+        """What a task's own reply shows as deducted, if a scenario lets one come and a price is known."""
+        if answer.status != 200 or "json" not in answer.headers.get("content-type", "") or not answer.body:
+            return None
+        found = answer.json.get("data")
+        told = found.get("final_unit_deduction") if isinstance(found, dict) else None
+        return None if told is None else Decimal(told)
 
     def _ask(self, id_: str, job: Job) -> Answer:
         client = self.clients[job.provider]
@@ -213,6 +231,17 @@ class Bank(RuleBasedStateMachine):
         """Freeze, resume, slow down, speed up."""
         steering.run(self.mock, speed, self._id(whose))
 
+    @rule(type_=st.sampled_from(["video", "image", "toys"]), starts=st.sampled_from(["0s", "5s"]), lasts=lasting())
+    def renew(self, type_: str, starts: str, lasts: str) -> None:
+        """Let a pack start anew, and end at once, soon, or hardly ever."""
+        client = self.clients["toymaker" if type_ == "toys" else "kling"]
+        assert client.account is not None
+        id_ = client.account.id
+        since = self.now(id_) + milliseconds(starts)
+        steering.change_account(self.mock, id_, {"packs": [{"type": type_, "starts": starts, "valid": lasts}]})
+        client.account = self.mock.accounts.get(id_)
+        self.valid[id_, type_] = (since, since + milliseconds(lasts))
+
     @precondition(lambda self: len(self.jobs) > 5)
     @rule(whose=st.sampled_from(["kling", "toymaker", None]))
     def reset(self, whose: str | None) -> None:
@@ -235,6 +264,12 @@ class Bank(RuleBasedStateMachine):
         return account.id if account else None
 
     # What must be
+
+    def _spendable(self, task: Task) -> bool:
+        """Whether the pack that a new task is paid from was valid at its create, by what the test set."""
+        assert task.result is not None
+        since, until = self.valid.get((task.account, task.result.pack), (0, FOR_EVER))
+        return since <= task.created < until
 
     def _note(self, task: Task, path: str) -> None:
         """Note a task, and its end as it is planned now."""

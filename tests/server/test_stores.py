@@ -33,7 +33,7 @@ from kling_mock.core.model import (
 )
 from kling_mock.server.store import StoreError, open_store
 from tests.conftest import AT
-from tests.server.storing import ANN, BOB, DONE, URLS, Keeper, at_once, entry, exchange, hook, ids, keeper, task
+from tests.server.storing import ANN, BOB, DONE, URLS, VIDEO, Keeper, at_once, entry, exchange, hook, ids, keeper, task
 
 Open = Callable[..., Keeper]
 ODD = ["\ud800", "nul\0in it", "日本語 🎬", "'; DROP TABLE tasks; --", ""]
@@ -448,6 +448,17 @@ def test_accounts_are_found_by_id_and_credential(kept: Keeper) -> None:
     assert kept.store.account("none") is None
     for words in (("toy", "key", "of-twin"), ("toy", "other", "of-ann"), ("other", "key", "of-ann")):
         assert kept.store.owner(*words) is None, words
+
+
+def test_a_pack_keeps_its_validity_and_expiry_takes_no_money(kept: Keeper) -> None:
+    """It comes back as it went in; what it holds and what comes due is the same long after its end."""
+    short = replace(ANN, packs=(replace(VIDEO, since=AT + 5, valid_ms=10),))
+    assert kept.store.change_account(ANN, short)
+    assert kept.store.account("ann") == kept.store.owner("toy", "key", "of-ann") == short
+    kept.do(Append((entry("reserve", 30), entry("settle", 30, AT + 20))), by=short)
+    assert kept.held(short, AT + 15) == (70, 30, 0)
+    assert kept.held(short, AT + 20) == (70, 0, 30)
+    assert kept.found(short, AT + 20, balances=True).balances[0].pack == short.packs[0]
 
 
 def test_an_account_is_changed_only_if_nobody_was_faster(kept: Keeper) -> None:
