@@ -23,9 +23,11 @@ from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Answer, Target, Unanswered
 from kling_mock.core.calls import preferences
 from kling_mock.core.expressions import ABSENT, text
+from kling_mock.core.hiding import hidden
 from kling_mock.core.judging import Judgement
 from kling_mock.core.model import Attempt, Exchange, Request, Sight, Violation
 from kling_mock.core.provider import Operation
+from kling_mock.core.redaction import redacted
 from kling_mock.credentials import credential as credential_of
 from kling_mock.credentials import way_of
 
@@ -337,13 +339,13 @@ class Caller:
                 provider=self.provider.name,
                 phase=self.phase,
                 probe=self.probe,
-                message=message,
+                message=redacted(message),
                 operation=operation.id if operation else None,
                 pointer=at,
-                expected=expected,
-                got=got,
+                expected=hidden(expected),
+                got=hidden(got),
                 exchanges=tuple(row.exchange for row in seen),
-                curl=self._curl(operation, request) if operation and request else command,
+                curl=self._curl(operation, request) if operation and request else command and redacted(command),
                 breaks=CHECKS[check].breaks,
             )
         )
@@ -355,7 +357,7 @@ class Caller:
 
     def _curl(self, operation: Operation, request: Request) -> str:
         query = f"?{request.query}" if request.query else ""
-        url = f"{self.target.url}{request.path}{query}"
+        url = redacted(f"{self.target.url}{request.path}{query}")
         return curl(url, request.method, request.headers, request.body, self._secret(operation))
 
     def unfiltered(self, operation: Operation, command: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import get_args
 
@@ -11,6 +12,7 @@ from kling_mock.contract.caller import Caller
 from kling_mock.contract.failures import CHECKS, Breaks, Failure, brief, curl
 from kling_mock.contract.phases.strangers import addressed, harmless
 from kling_mock.contract.probes import Probe
+from kling_mock.contract.reports import as_json, junit, lines
 from kling_mock.contract.suite import Settings, Suite
 from tests.conftest import PROVIDERS
 from tests.contract.breaking import agreed, serving
@@ -75,6 +77,27 @@ def test_no_failure_shows_a_credential(name: str) -> None:
     assert "$" in failure.curl
     assert shown
     assert not [secret for secret in shown if secret in repr(report)]
+
+
+def test_no_failure_shows_the_secret_of_an_address() -> None:
+    """Of the target, of what it answered, or of what was asked: reports lie about in pipelines."""
+    signed, secrets = "https://me:alpha-pass@h.example/a?job=42&Signature=bravo-token", ("alpha-pass", "bravo-token")
+
+    def run(caller: Caller) -> None:
+        seen = caller.call(addressed(harmless(caller.agreement)))
+        caller.fail("found", f"not {signed}", seen, expected=[signed], got={"url": signed})
+        caller.fail("found", f"not {signed}", command=f"curl {signed}")
+
+    with serving("kling") as url:
+        target = url.replace("://", "://me:alpha-pass@")
+        report = Suite(agreed()["kling"], target, Settings(), {}).run([Probe("errors", "one call", run)])
+    one, other = (row for row in report.failures if row.message.startswith("not "))
+    shown = "https://<credential>@h.example/a?job=42&Signature=<credential>"
+    assert (one.message, one.expected, one.got) == (f"not {shown}", [shown], {"url": shown})
+    assert (other.curl, "://<credential>@127.0.0.1:" in str(one.curl)) == (f"curl {shown}", True)
+    written = [json.dumps(as_json(report)), junit([report]), *lines(report, lambda text, color: text)]
+    assert report.url.startswith("http://<credential>@127.0.0.1:")
+    assert [secret for secret in secrets if secret in "".join(written)] == []
 
 
 def test_a_failure_says_where_it_was() -> None:
