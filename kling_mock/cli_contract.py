@@ -24,6 +24,7 @@ from kling_mock.cli_judging import Amount, cannot, interruptible
 from kling_mock.cli_options import colored, specs_option
 from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.provider import Provider
+from kling_mock.core.redaction import redacted
 
 if TYPE_CHECKING:
     from kling_mock.contract.probes import Probe
@@ -167,7 +168,7 @@ def contract(
     from kling_mock.contract.suite import Settings
 
     if target is not None and not is_address(target):
-        cannot(f"{target!r} is no URL such as http://127.0.0.1:8787")
+        cannot(f"{redacted(target)!r} is no URL such as http://127.0.0.1:8787")
     if target is not None and len(names) != 1:
         cannot("a target is one provider's: give its name with --provider")
     settings = Settings(phases, max_examples, allow_spend)

@@ -11,6 +11,7 @@ from kling_mock.core.documents import tokens
 from kling_mock.core.messages import show
 from kling_mock.core.model import Quote
 from kling_mock.core.moves import Patch
+from kling_mock.core.redaction import redacted
 from kling_mock.core.repairing import Suggestion
 from kling_mock.core.verdicts import Finding, Says, Verdict, amount
 from kling_mock.payloads import blocking
@@ -136,7 +137,7 @@ def _step(row: Mapping[str, Any]) -> str:
     name = "/".join(tokens(row["path"])) or "the payload"
     if row["op"] == "remove":
         return f"remove {name}"
-    value = row["value"]
+    value = redacted(row["value"]) if isinstance(row["value"], str) else row["value"]
     written = show(value) if isinstance(value, dict | list) else json.dumps(value, ensure_ascii=False)
     return f"set {name} to {written if len(written) <= 80 else show(value)}"
 

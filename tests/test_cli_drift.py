@@ -128,6 +128,24 @@ def test_several_files_and_standard_input_are_one_recording(write: Write) -> Non
     assert "seen once in stdin#/log/entries/0" in invoke("-", stdin=har(queue())).stdout
 
 
+def test_no_secret_of_an_address_is_printed(write: Write) -> None:
+    """Of a hook that was recorded in a body, and of a file's signed address; the names of parameters are."""
+    signed = "https://me:alpha-pass@h.example/a?job=42&Signature=bravo-token"
+    rows = [
+        entry(TASK, status=400, body=moon(f"no {signed} on the moon")),
+        entry(TASK, lambda body: body["data"].update(hook=signed, task_status=signed)),
+        entry(CREATE, ask={"callback_url": signed, "mode": signed}, body=created()),
+        entry(TASK, status=400, body={"it": {f"?token=bravo-token&{signed}": 1, "oops": 7}}),
+        entry(TASK, path="/v1/who/" + "sk" + "-alpha-pass-bravo-token", headers={}),
+    ]
+    name = write(*rows)
+    for form in ("text", "json", "github"):
+        got = invoke(name, "--format", form)
+        assert got.exit_code == 1
+        assert "h.example/a?job=42&Signature=<credential> on the moon" in got.output
+        assert [secret for secret in ("alpha-pass", "bravo-token") if secret in got.output] == []
+
+
 def test_no_secret_is_ever_printed(write: Write) -> None:
     """Tokens by their shape, whatever a header or the query held by its text; in every format."""
     texts = f"The key {SECRET} is on the moon, as is {TOKEN}"

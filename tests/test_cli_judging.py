@@ -723,3 +723,13 @@ def test_a_key_that_would_ring_the_terminal_is_shown_as_text(tmp_path: Path) -> 
         assert "\x1b" not in done.output
         assert "\x07" not in done.output
         assert "\\x1b[31mred" in done.output
+
+
+def test_a_verdict_shows_no_secret_of_an_address(write: Write) -> None:
+    """What was given instead is said without what it hides."""
+    name = write(
+        {"image": "https://example.com/a.png", "mode": "http://me:alpha-pass@h/?sig=bravo-token", "prompt": "a"}
+    )
+    got = CliRunner().invoke(main, ["validate", name, "--provider", "kling"])
+    assert "is http://<credential>@h/?sig=<credential>" in got.output
+    assert [secret for secret in ("alpha-pass", "bravo-token") if secret in got.output] == []

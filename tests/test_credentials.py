@@ -56,6 +56,7 @@ LOOKALIKES: dict[str, dict[str, str]] = {
         "eyJpc3MiOiJhIn0": "a token's one claim, to be hidden by the mock",
         "bearer  abcdefgh1234": "the alphabet, to be hidden by the mock",
     },
+    "tests/server/test_secrets_in_urls.py": {"sk-alpha-pass-0123": "words, to be hidden by the mock"},
     "tests/contract/test_drift_of_the_mock.py": {"Bearer nobody-knows-this-key": "it says what it is"},
     "tests/contract/test_recordings.py": {"Bearer abcdefgh12345": "the alphabet, to be hidden"},
     "tests/test_cli_drift.py": {

@@ -23,9 +23,11 @@ from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Answer, Target, Unanswered
 from kling_mock.core.calls import preferences
 from kling_mock.core.expressions import ABSENT, text
+from kling_mock.core.hiding import hidden
 from kling_mock.core.judging import Judgement
 from kling_mock.core.model import Attempt, Exchange, Request, Sight, Violation
 from kling_mock.core.provider import Operation
+from kling_mock.core.redaction import redacted
 from kling_mock.credentials import credential as credential_of
 from kling_mock.credentials import way_of
 
@@ -78,6 +80,7 @@ class Caller:
         self.last: tuple[Seen, ...] = ()
         self.credentials = credentials
         self._now = self._named = self._waited = 0
+        self._words: dict[str, str | None] = {}
 
     def stranger(self) -> Caller:
         """Somebody else at the same mock: a caller with an account of its own, who writes down with this one."""
@@ -124,8 +127,12 @@ class Caller:
 
     # Calling
 
-    def call(self, message: Message, shown: Mapping[str, str] | None = None) -> Seen:
-        """Send a message with the account's credential, or this one. Raises `TooDear`, `MoneySpent` and `Ended`."""
+    def call(self, message: Message, shown: Mapping[str, str] | None = None, words: str | None = None) -> Seen:
+        """Send a message with the account's credential, or with this one. Raises `TooDear`, `MoneySpent` and `Ended`.
+
+        `words` stand for this one in a line for a shell; without them it is no secret, and stands there itself.
+        """
+        self._words.update(dict.fromkeys((shown or {}).values(), words))
         headers = self.credential(message.operation) if shown is None else shown
         request = message.request()
         signed = replace(request, headers={**request.headers, **headers})
@@ -337,13 +344,13 @@ class Caller:
                 provider=self.provider.name,
                 phase=self.phase,
                 probe=self.probe,
-                message=message,
+                message=redacted(message),
                 operation=operation.id if operation else None,
                 pointer=at,
-                expected=expected,
-                got=got,
+                expected=hidden(expected),
+                got=hidden(got),
                 exchanges=tuple(row.exchange for row in seen),
-                curl=self._curl(operation, request) if operation and request else command,
+                curl=self._curl(operation, request) if operation and request else command and redacted(command),
                 breaks=CHECKS[check].breaks,
             )
         )
@@ -355,14 +362,26 @@ class Caller:
 
     def _curl(self, operation: Operation, request: Request) -> str:
         query = f"?{request.query}" if request.query else ""
-        url = f"{self.target.url}{request.path}{query}"
-        return curl(url, request.method, request.headers, request.body, self._secret(operation))
+        url = redacted(f"{self.target.url}{request.path}{query}")
+        return curl(url, request.method, request.headers, request.body, self._struck(operation, request))
 
-    def unfiltered(self, operation: Operation, command: str) -> str:
-        """A line for a shell in which somebody has struck out the credential, with words of the shell in its place."""
-        for header, value in self._secret(operation).items():
-            struck = re.compile(rf"'{re.escape(header)}: \[Filtered\]'", re.IGNORECASE)
-            command = struck.sub(f'"{header}: {value}"'.replace("\\", r"\\"), command)
+    def _struck(self, operation: Operation, request: Request) -> dict[str, str]:
+        """The headers of a request that hold a credential, as words of a shell that say which one it was."""
+        own, sent = self._secret(operation), request.headers
+        told = {name: self._words.get(sent[name], own[name]) for name in own.keys() & sent.keys()}
+        return {name: words for name, words in told.items() if words is not None}
+
+    def unfiltered(self, operation: Operation, command: str, shown: Mapping[str, str] | None = None) -> str:
+        """A line for a shell in which somebody has struck out the credential, with words of the shell in its place.
+
+        Where something else was `shown` instead, which is no secret, that stands there, or nothing.
+        """
+        words = {header: f'-H "{header}: {value}" ' for header, value in self._secret(operation).items()}
+        if shown is not None:
+            words = {name: f"-H '{name}: {shown[name]}' " if name in shown else "" for name in words}
+        for header, told in words.items():
+            struck = re.compile(rf"-H '{re.escape(header)}: \[Filtered\]' ?", re.IGNORECASE)
+            command = struck.sub(told.replace("\\", r"\\"), command)
         return command
 
     def _secret(self, operation: Operation) -> dict[str, str]:

@@ -14,6 +14,7 @@ from kling_mock.contract.probes import PHASES, Probe
 from kling_mock.contract.purse import Spent
 from kling_mock.contract.suite import Outcome, Report
 from kling_mock.core.expressions import text
+from kling_mock.core.redaction import redacted
 
 Paint = Callable[[str, str], str]
 MOST_FAILURES = 20
@@ -28,7 +29,7 @@ def plan_lines(provider: str, url: str, rows: Iterable[tuple[Probe, Decimal | No
     by_phase: dict[str, list[Decimal | None]] = {}
     for probe, price in rows:
         by_phase.setdefault(probe.phase, []).append(price)
-    yield f"{provider} at {url}" + ("" if bills else ", a mock: nothing is billed")
+    yield f"{provider} at {redacted(url)}" + ("" if bills else ", a mock: nothing is billed")
     for phase, prices in by_phase.items():
         yield f"  {phase:10} {len(prices):4} probe{'' if len(prices) == 1 else 's'}{_cost(prices) if bills else ''}"
 

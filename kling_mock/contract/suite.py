@@ -26,6 +26,7 @@ from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Http, Target, Unanswered
 from kling_mock.core.model import Attempt, Exchange, Request
 from kling_mock.core.provider import Provider
+from kling_mock.core.redaction import redacted
 from kling_mock.credentials import needs
 
 SILENT = 3
@@ -177,7 +178,7 @@ class Suite:
     def run(self, probes: Iterable[Probe], told: Callable[[Outcome], None] = lambda outcome: None) -> Report:
         """Run probes one after the other; `told` hears of each. Raises `CannotRun`."""
         self.begin()
-        report = Report(self.agreement.provider.name, self.target.url, spent=self.purse.spent)
+        report = Report(self.agreement.provider.name, redacted(self.target.url), spent=self.purse.spent)
         silent = 0
         for probe in self._ordered(probes):
             try:
@@ -197,7 +198,7 @@ class Suite:
         try:
             self.target.send(Request("GET", "/"))
         except Unanswered as error:
-            told = f"nobody answers at {self.target.url} ({error}); is it running, and is the address right?"
+            told = f"nobody answers at {redacted(self.target.url)} ({error}); is it running, and is the address right?"
             raise CannotRun(told) from None
         if self.control is None and not self._given:
             raise CannotRun(f"no credentials: set {self._wanted()}; `kling-mock env` prints those of the mock")

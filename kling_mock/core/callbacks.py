@@ -95,11 +95,16 @@ def webhooks(words: CallbackWords, task: Task, hooks: Hooks, since: int | None =
     return tuple(row for row in rows if since is None or row.due >= since)
 
 
+def taken(attempt: Attempt) -> bool:
+    """Whether the receiver took what was sent."""
+    return attempt.status is not None and 200 <= attempt.status < 300
+
+
 def attempted(words: CallbackWords, row: Webhook, attempt: Attempt) -> Webhook:
     """The row after an attempt: delivered, given up, or due again one step after it was due before."""
     attempt = _taken(words, row, attempt)
     attempts = (*row.attempts, attempt)
-    if attempt.status is not None and 200 <= attempt.status < 300:
+    if taken(attempt):
         return replace(row, attempts=attempts, outcome="delivered")
     if attempt.status in words.stops or len(attempts) > len(words.retries):
         why = f"the receiver answered {attempt.status}" if attempt.status in words.stops else "no attempt was left"

@@ -7,7 +7,7 @@ the account's virtual ms. Only what can be known from this side of the wire is s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from statistics import median
@@ -16,6 +16,7 @@ from typing import Literal
 from msgspec import Struct
 
 from kling_mock.core.model import Exchange
+from kling_mock.core.waiting import Wait, waits
 
 STEADY = 0.9
 GROWN = 1.5
@@ -25,8 +26,8 @@ PATIENCE, SILENCE_MS = 3, 60_000
 class Fate(Struct, frozen=True):
     """What has become of a task by `now`: when it was made, when it ended if it has, and how.
 
-    An end that is a failure gives back what was reserved. `notified` says that a webhook which told of an end was
-    taken by its receiver.
+    An end that is a failure gives back what was reserved. `notified` says that a webhook which told of this
+    very end was taken by its receiver.
     """
 
     now: int
@@ -91,7 +92,10 @@ class Polling(Struct, frozen=True):
     Intervals are those up to the first answer that showed an end; `backs_off` needs two of them: none is shorter than
     the one before (by more than a tenth), and the last is half as long again as the first. `after_end` counts polls
     after that answer. `asked_to_wait` counts answers with Retry-After to this task's calls, its create's included, and
-    `too_early` the repetitions that came before the time.
+    `too_early` the repetitions that came before the time; `waits` are those answers.
+
+    Calls that were asked to wait and belong to no task that was polled (a create that never made one, a list) have a
+    row too: "not polled", with 0 polls.
 
     `stopped` is "given up" when no end was shown and nothing was asked for a minute and for three times the longest
     interval: a deadline, or a client that died; which of them cannot be told from here. Before that it is "not yet".
@@ -99,7 +103,7 @@ class Polling(Struct, frozen=True):
     """
 
     account: str | None
-    task: str
+    task: str | None
     operation: str | None
     polls: int
     least_ms: int | None
@@ -108,8 +112,9 @@ class Polling(Struct, frozen=True):
     after_end: int
     asked_to_wait: int
     too_early: int
-    stopped: Literal["at the end", "after the end", "given up", "not yet"]
-    last_ms: int
+    waits: tuple[Wait, ...]
+    stopped: Literal["at the end", "after the end", "given up", "not yet", "not polled"]
+    last_ms: int | None
 
 
 def duplicate_spend(exchanges: Iterable[Exchange], tasks: Fates) -> tuple[DuplicateSpend, ...]:
@@ -206,7 +211,7 @@ def _abandoned(row: Exchange, fate: Fate | None, last: Mapping[str, str]) -> Aba
 
 
 def polling(exchanges: Sequence[Exchange], tasks: Fates) -> tuple[Polling, ...]:
-    """How each task that was polled at all was polled."""
+    """How each task that was polled at all was polled, and how other calls waited that were asked to."""
     queries: dict[str, list[Exchange]] = defaultdict(list)
     lists: dict[str, list[Exchange]] = defaultdict(list)
     for row in exchanges:
@@ -215,12 +220,39 @@ def polling(exchanges: Sequence[Exchange], tasks: Fates) -> tuple[Polling, ...]:
         elif row.role == "list":
             for sight in row.saw:
                 lists[sight.task].append(row)
-    waits, polls = _waits(exchanges), {**lists, **queries}
-    rows = (_polling(task, polls[task], fate, waits.get(task, (0, 0))) for task, fate in tasks.items() if task in polls)
-    return tuple(rows)
+    asked, polls = waits(exchanges), {**lists, **queries}
+    polled = (
+        _polling(task, polls[task], fate, asked.tasks.get(task, ())) for task, fate in tasks.items() if task in polls
+    )
+    owners = {row.task: row.account for row in exchanges if row.task is not None}
+    unpolled = (_waited(owners[task], task, asked.tasks[task]) for task in tasks if task in asked.tasks.keys() - polls)
+    return (*polled, *unpolled, *(_waited(key[0], None, rows) for key, rows in asked.others.items()))
 
 
-def _polling(task: str, polls: Sequence[Exchange], fate: Fate, waits: tuple[int, int]) -> Polling:
+def _waited(account: str | None, task: str | None, asked: tuple[Wait, ...]) -> Polling:
+    """How calls that led to no poll waited."""
+    return Polling(
+        account=account,
+        task=task,
+        operation=asked[0].operation,
+        polls=0,
+        least_ms=None,
+        median_ms=None,
+        backs_off=None,
+        after_end=0,
+        asked_to_wait=len(asked),
+        too_early=_early(asked),
+        waits=asked,
+        stopped="not polled",
+        last_ms=None,
+    )
+
+
+def _early(asked: Iterable[Wait]) -> int:
+    return sum(wait.too_early for wait in asked)
+
+
+def _polling(task: str, polls: Sequence[Exchange], fate: Fate, asked: tuple[Wait, ...]) -> Polling:
     until = next((index for index, row in enumerate(polls) if _showed_end(row, task)), None)
     counted = polls if until is None else polls[: until + 1]
     intervals = [after.at - before.at for before, after in pairwise(counted)]
@@ -233,8 +265,9 @@ def _polling(task: str, polls: Sequence[Exchange], fate: Fate, waits: tuple[int,
         median_ms=int(median(intervals)) if intervals else None,
         backs_off=_grow(intervals) if len(intervals) > 1 else None,
         after_end=len(polls) - len(counted),
-        asked_to_wait=waits[0],
-        too_early=waits[1],
+        asked_to_wait=len(asked),
+        too_early=_early(asked),
+        waits=asked,
         stopped=_silent(fate.now - polls[-1].at, intervals) if until is None else _ended(polls, counted),
         last_ms=polls[-1].at - fate.created,
     )
@@ -255,35 +288,3 @@ def _ended(polls: Sequence[Exchange], counted: Sequence[Exchange]) -> Literal["a
 
 def _silent(silence: int, intervals: Sequence[int]) -> Literal["given up", "not yet"]:
     return "given up" if silence > max(SILENCE_MS, PATIENCE * max(intervals, default=0)) else "not yet"
-
-
-def _waits(exchanges: Iterable[Exchange]) -> dict[str, tuple[int, int]]:
-    """By task: how many answers asked to wait, and how many repetitions came too early.
-
-    A repetition is the same operation for the same task, or for the same job as long as there is no task.
-    """
-    until: dict[tuple[str | None, str | None, str], int] = {}
-    open_: dict[tuple[str | None, str | None, str], list[int]] = defaultdict(lambda: [0, 0])
-    found: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for row in exchanges:
-        mark = row.fingerprint if row.role == "create" else row.task
-        if mark is None:
-            continue
-        key, seconds = (row.account, row.operation, mark), _retry_after(row)
-        counts = open_[key] if row.role == "create" else found[mark]
-        counts[1] += row.at < until.pop(key, row.at)
-        if seconds is not None:
-            counts[0] += 1
-            until[key] = row.at + seconds * 1000
-        if made := _made(row):
-            found[made.task] = open_.pop(key)
-    return {task: (counts[0], counts[1]) for task, counts in found.items()}
-
-
-def _retry_after(row: Exchange) -> int | None:
-    """The seconds of a reply's Retry-After. A date says nothing to a clock that a test turns, and is left out."""
-    return next((int(value) for value in _headers(row, "retry-after") if value.isdecimal()), None)
-
-
-def _headers(row: Exchange, name: str) -> Iterator[str]:
-    return (str(value) for key, value in row.reply.get("headers", {}).items() if key.lower() == name)

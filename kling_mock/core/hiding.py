@@ -8,10 +8,8 @@ from typing import Any
 
 from kling_mock.core.calls import lightened
 from kling_mock.core.expressions import ABSENT
+from kling_mock.core.redaction import redacted
 
-SECRET = re.compile(
-    r"eyJ[\w-]{5,}\.[\w-]*\.[\w-]*|\bsk-[\w-]{8,}|(?i:\bbearer\s+[\w.~+/-]{8,}=*)|(?<=://)[^\s/?#@]+(?=@)"
-)
 DENSE = re.compile(r"[A-Za-z0-9+/=_~-]{101,}")
 SHORTEST, LONGEST = 10, 100
 """Characters: no credential is shorter than the first, no file as short as the second."""
@@ -23,7 +21,7 @@ def hidden(value: Any) -> Any:
         if len(value) < SHORTEST and value.isascii():
             return value
         written = lightened(value).encode("utf-8", "backslashreplace").decode()
-        shown = SECRET.sub("<credential>", written)
+        shown = redacted(written)
         return DENSE.sub(_counted, shown) if len(shown) > LONGEST else shown
     if isinstance(value, Mapping):
         return {hidden(str(key)): hidden(item) for key, item in value.items()}

@@ -7,6 +7,7 @@ from typing import Any
 
 from kling_mock.core.expressions import ABSENT, text
 from kling_mock.core.reading import convert, is_absent
+from kling_mock.core.redaction import redacted
 
 SHOWN = 120
 
@@ -35,7 +36,7 @@ def show(value: Any) -> str:
     """A value as it may stand in a message: short, and never the text of a file or a key."""
     if isinstance(value, dict | list):
         return f"<{json_type(value)} of {len(value)}>"
-    written = text(value)
+    written = redacted(text(value))
     if isinstance(value, str) and len(written) > 64 and " " not in written[:64]:
         return f"<{len(written)} characters>"
     return written if len(written) <= SHOWN else f"{written[:SHOWN]}... <{len(written)} characters>"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kling_mock.core import entropy as ids
-from kling_mock.core.callbacks import CallbackWords
-from kling_mock.core.lifecycle import State
+from kling_mock.core.callbacks import CallbackWords, taken
+from kling_mock.core.lifecycle import State, observe
 from kling_mock.core.model import Task, View, Webhook
 from kling_mock.core.provider import Provider
 from kling_mock.core.showing import shown_as
@@ -16,6 +16,18 @@ def callback_of(provider: Provider, task: Task) -> CallbackWords | None:
     """What the operation that made a task says of its callbacks; None if it says nothing (any more)."""
     operation = provider.operations.get(task.operation)
     return operation.callbacks[0] if operation and operation.callbacks else None
+
+
+def told_end(provider: Provider, task: Task, row: Webhook) -> bool:
+    """Whether a webhook told its receiver of an end that was the task's.
+
+    One that was not taken told nothing, nor did one whose signature was wrong, which its receiver has to refuse. One
+    that a scenario lets tell another state than the task's was believed, if at all, by a client that knows less.
+    """
+    words = callback_of(provider, task)
+    forged = row.forged and words is not None and words.signing is not None
+    view = observe(provider.lifecycle, task, row.changed)
+    return view.ends is not None and view.state == row.state and not forged and any(map(taken, row.attempts))
 
 
 def notice(provider: Provider, words: CallbackWords, task: Task, row: Webhook, media: str) -> Any:

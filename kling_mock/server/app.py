@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from flask import Flask, Response, request
 
+from kling_mock.core.hiding import hidden
 from kling_mock.core.model import Request, Wire
 from kling_mock.loading import load_providers
 from kling_mock.server.control import control
@@ -62,7 +63,7 @@ def answer(mock: Mock, asked: Request) -> Wire:
     try:
         return mock.answer(asked)
     except Exception as error:
-        log.exception("the mock failed at %s %s", asked.method, asked.path[:200])
+        log.exception("the mock failed at %s %s", asked.method, hidden(asked.path)[:200])
         return mock.failure(asked, error)
 
 

@@ -240,12 +240,12 @@ def _row(mock: Mock, task: Task) -> dict[str, Any]:
 
 def _task(mock: Mock, task: Task, url: str) -> dict[str, Any]:
     return _row(mock, task) | {
-        "alias": task.alias,
+        "alias": hidden(task.alias),
         "scenario": task.scenario,
         "variant": task.variant,
         "parameters": hidden(task.parameters),
         "price": None if task.price is None else number(task.price),
-        "reason": task.reason,
+        "reason": hidden(task.reason),
         "result": _result(mock, task, url),
     }
 

@@ -112,8 +112,8 @@ def _checked_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as problem:
-        raise FetchRefused(f"not a URL: {problem}") from problem
+    except ValueError:  # its text repeats what stands in the place of the host or the port: it may be a password
+        raise FetchRefused("not a URL: its host or its port cannot be read") from None
     if parts.scheme not in _PORTS:
         raise FetchRefused("only http and https URLs are fetched")
     if not host:

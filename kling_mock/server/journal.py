@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from kling_mock.core.hiding import hidden
 from kling_mock.core.model import NOW, Exchange, Reply, Request, Violation
+from kling_mock.core.redaction import redacted_query
 
 HEADERS = frozenset(
     {"accept", "cache-control", "content-length", "content-type", "host", "idempotency-key", "prefer", "user-agent"}
@@ -22,7 +23,7 @@ def asked(request: Request, document: Any, claims: Mapping[str, object] | None) 
     row: dict[str, Any] = {
         "method": request.method,
         "path": request.path,
-        "query": request.query,
+        "query": redacted_query(request.query),
         "headers": {name: value for name, value in request.headers.items() if name in HEADERS},
         "body": hidden(document) if len(request.body) > 1024 else document,
     }

@@ -19,6 +19,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from kling_mock.core.hiding import hidden
 from kling_mock.core.judging import Facts
 from kling_mock.core.model import Reply, Request, Wire
 from kling_mock.server.app import SPOILT, is_control
@@ -140,7 +141,7 @@ class Lane:
                 return await asyncio.to_thread(self._mock.finish, prepared, facts)
             return self._mock.finish(prepared, facts)
         except Exception as error:
-            log.exception("the mock failed at %s %s", request.method, request.path[:200])
+            log.exception("the mock failed at %s %s", request.method, hidden(request.path)[:200])
             return self._mock.failure(request, error)
 
     async def _spoilt(self, method: str, path: str) -> Reply | None:

@@ -189,7 +189,7 @@ class Mock:
         try:
             return {**measure(fetch_image(url)), "given": "url", "reachable": True}
         except FetchRefused as error:
-            log.warning("the image at %s was not fetched: %s", url[:200], error)
+            log.warning("the image at %s was not fetched: %s", hidden(url)[:200], error)
             return {"given": "url", "reachable": False}
 
     def finish(self, prepared: Prepared, facts: Facts) -> Wire:
@@ -244,7 +244,7 @@ class Mock:
         )
         if decision.task is None:
             return None
-        log.info("%s %s %s download (scenario %s)", method, hidden(path[:200]), provider.name, task.scenario)
+        log.info("%s %s %s download (scenario %s)", method, hidden(path)[:200], provider.name, task.scenario)
         return decision.reply
 
     def exchanges(self, account: str | None = None, provider: str | None = None) -> Iterator[dict[str, Any]]:
@@ -312,7 +312,7 @@ class Mock:
         if not log.isEnabledFor(logging.INFO):
             return
         name = call.operation.id if call.operation else "-"
-        path = hidden(call.request.path[:200])
+        path = hidden(call.request.path)[:200]
         dropped = "" if reply.delivery == NOW else ": late, cut or never delivered"
         ruled = f" (scenario {scenario}{dropped})" if scenario else ""
         log.info("%s %s %s %s %s%s", call.request.method[:20], path, reply.status, call.provider.name, name, ruled)

@@ -5,11 +5,16 @@ The control API and the pytest plugin call the same ones.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from kling_mock.core.conduct import Abandoned, DuplicateSpend, Fate, Polling, abandoned, duplicate_spend, polling
 from kling_mock.core.lifecycle import ending
 from kling_mock.core.model import Account, Balance, Entry, Task, Webhook
+from kling_mock.core.notices import told_end
+from kling_mock.core.provider import Provider
 from kling_mock.server import steering
 from kling_mock.server.mock import Mock
 
@@ -47,25 +52,15 @@ def _fates(mock: Mock, owner: str | None) -> dict[str, Fate]:
     """What has become of each task that is remembered, on its account's clock."""
     tasks = [task for task in mock.store.tasks(owner) if task.provider in mock.providers]
     now = {account: mock.clocks.now(account) for account in {task.account for task in tasks}}
-    notified = _notified(mock, owner)
-    return {task.id: _fate(mock, task, now[task.account], task.id in notified) for task in tasks}
+    posted: dict[str, list[Webhook]] = defaultdict(list)
+    for row in mock.store.webhooks(owner):
+        posted[row.task].append(row)
+    return {task.id: _fate(mock.providers[task.provider], task, now[task.account], posted[task.id]) for task in tasks}
 
 
-def _notified(mock: Mock, owner: str | None) -> set[str]:
-    """The tasks of whose end a webhook told that its receiver took."""
-    taken = (row for row in mock.store.webhooks(owner) if row.outcome == "delivered")
-    return {row.task for row in taken if _ends(mock, row)}
-
-
-def _ends(mock: Mock, row: Webhook) -> bool:
-    """Whether a webhook tells of an end."""
-    states = mock.providers[row.provider].lifecycle.states if row.provider in mock.providers else {}
-    return row.state in states and states[row.state].ends is not None
-
-
-def _fate(mock: Mock, task: Task, now: int, notified: bool) -> Fate:
-    lifecycle = mock.providers[task.provider].lifecycle
-    end = ending(lifecycle, task)
+def _fate(provider: Provider, task: Task, now: int, posted: Iterable[Webhook]) -> Fate:
+    end = ending(provider.lifecycle, task)
     if end is None or end.at > now:
-        return Fate(now, task.created, notified=notified)
-    return Fate(now, task.created, end.at, lifecycle.states[end.state].ends, notified)
+        return Fate(now, task.created)
+    notified = any(row.changed >= end.at and told_end(provider, task, row) for row in posted)
+    return Fate(now, task.created, end.at, provider.lifecycle.states[end.state].ends, notified)

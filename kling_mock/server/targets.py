@@ -19,8 +19,9 @@ def refusal(url: str, allowed: Collection[str]) -> str | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        return f"it is no URL: {error}"
+    except ValueError:
+        # The error's own text repeats what stands in the place of the host or the port: it may be a password.
+        return "it is no URL: its host or its port cannot be read"
     if parts.scheme not in PORTS:
         return "only http and https URLs are called"
     if not host:

@@ -107,7 +107,7 @@ class Webhooks:
         return headers(words.signing, account.secrets, lease.now, row.id, wall // 1000, body, row.forged)
 
     def _tell(self, row: Webhook) -> None:
-        to = hidden(row.url[:200])
+        to = hidden(row.url)[:200]
         if row.outcome == "refused":
             log.warning("the webhook %s of the task %s was not sent to %s: %s", row.state, row.task, to, row.reason)
         elif row.attempts and log.isEnabledFor(logging.INFO):

@@ -8,8 +8,10 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kling_mock.core import model
+from kling_mock.core.hiding import hidden
 from kling_mock.core.notices import callback_of, notice
 from kling_mock.core.showing import results
 from kling_mock.server import steering
@@ -92,6 +94,12 @@ class Exchange(Struct, frozen=True):
     def billed(self) -> Decimal | None:
         """What the create of a task cost; None for other calls, and where no price is known."""
         return self.row.billed
+
+
+def shown(row: model.Task) -> model.Task:
+    """A task without the credentials that its request had in its URLs: a failed assertion shows all of it."""
+    asked, parameters = hidden(row.request), hidden(row.parameters)
+    return replace(row, request=asked, parameters=parameters, alias=hidden(row.alias), callback=hidden(row.callback))
 
 
 class Task(Struct, frozen=True):
@@ -191,7 +199,7 @@ class Webhook(Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """Where it goes."""
+        """Where it goes, without the credentials in it."""
         return self.row.url
 
     @property

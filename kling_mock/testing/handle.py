@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
+from msgspec.structs import replace
+
 from kling_mock.core import model
 from kling_mock.core.durations import milliseconds
+from kling_mock.core.hiding import hidden
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.credentials import TOKEN_SECONDS, signed
@@ -15,7 +18,7 @@ from kling_mock.server import money, steering, steering_webhooks
 from kling_mock.server.journal import written
 from kling_mock.testing import verdicts
 from kling_mock.testing.clock import Clock
-from kling_mock.testing.exchanges import Exchange, Task, Webhook
+from kling_mock.testing.exchanges import Exchange, Task, Webhook, shown
 
 if TYPE_CHECKING:
     from kling_mock.testing.session import Session
@@ -144,7 +147,7 @@ class Kling:
 
     def tasks(self) -> list[Task]:
         """The account's tasks, oldest first."""
-        return [Task(self._mock, row) for row in self._tasks()]
+        return [Task(self._mock, shown(row)) for row in self._tasks()]
 
     def webhooks(self, task: str | None = None) -> list[Webhook]:
         """The account's webhooks, those to come included, in the order in which they are due; of one task, or all.
@@ -153,7 +156,7 @@ class Kling:
         """
         self.clock.deliver()
         rows = steering_webhooks.delivery_log(self._mock, self._account.id, task)
-        return [Webhook(self._mock, row) for row in rows]
+        return [Webhook(self._mock, replace(row, url=hidden(row.url))) for row in rows]
 
     def webhook_secret(self, rotate: bool = False) -> str:
         """The secret that signs the account's webhooks. Asked for the first time it is made: until then none is signed.

@@ -218,20 +218,24 @@ def polling(
     rows: Sequence[Polling], least_ms: int | None, stops: bool, backs_off: bool, patience_ms: int | None
 ) -> str:
     """Tasks were polled, and in the way that was expected."""
-    if not rows:
+    if not any(row.polls or row.too_early for row in rows):
         return "no task was polled, so nothing can be said of how\nnext: let the client wait for a task first"
     found = [(row, list(_habits(row, least_ms, stops, backs_off, patience_ms))) for row in rows]
     wrong = [(row, habits) for row, habits in found if habits]
     if not wrong:
         return ""
-    lines = [f"{len(wrong)} of {len(rows)} tasks not polled as expected"]
+    lines = [
+        f"{len(wrong)} of {len(rows)} {'tasks' if all(row.task for row in rows) else 'calls'} not polled as expected"
+    ]
     for row, habits in wrong:
-        lines.append(f"  {row.task} by {row.operation}: {_rhythm(row)}")
+        lines.append(f"  {row.task or 'no task'} by {row.operation}: {_rhythm(row)}")
         lines += [f"    {habit}" for habit in habits]
     return "\n".join([*lines, "next: GET /_mock/report, or kling.requests(), has each poll; times are the account's"])
 
 
 def _rhythm(row: Polling) -> str:
+    if not row.polls:
+        return "never polled"
     if row.least_ms is None or row.median_ms is None:
         return counted(row.polls, "poll")
     return f"{counted(row.polls, 'poll')}, {seconds(row.least_ms)} apart at least, {seconds(row.median_ms)} mostly"
@@ -250,8 +254,10 @@ def _habits(row: Polling, least_ms: int | None, stops: bool, backs_off: bool, pa
         )
     if backs_off and row.backs_off is False:
         yield "expected intervals that grow, got steady or shorter ones"
-    if patience_ms is not None and row.last_ms > patience_ms:
+    if patience_ms is not None and row.last_ms is not None and row.last_ms > patience_ms:
         late = seconds(row.last_ms)
         yield f"expected no poll later than {seconds(patience_ms)} after the create, got one {late} after"
-    if row.too_early:
-        yield f"expected Retry-After to be obeyed, got {counted(row.too_early, 'call')} before its time"
+    for wait in row.waits:
+        if wait.too_early and wait.kept_ms is not None:
+            asked, kept = f"request {wait.ordinal} was told to wait {seconds(wait.asked_ms)}", seconds(wait.kept_ms)
+            yield f"expected Retry-After to be obeyed; {asked}, request {wait.again} came after {kept}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import get_args
 
@@ -9,11 +10,13 @@ import pytest
 
 from kling_mock.contract.caller import Caller
 from kling_mock.contract.failures import CHECKS, Breaks, Failure, brief, curl
-from kling_mock.contract.phases.strangers import addressed, harmless
+from kling_mock.contract.phases.strangers import addressed, credentials, harmless
 from kling_mock.contract.probes import Probe
+from kling_mock.contract.reports import as_json, junit, lines
 from kling_mock.contract.suite import Settings, Suite
 from tests.conftest import PROVIDERS
-from tests.contract.breaking import agreed, serving
+from tests.contract.breaking import agreed, planned, serving
+from tests.contract.changes import welcoming
 
 SECRET = {"Authorization": "Bearer $KLING_API_KEY"}
 
@@ -75,6 +78,70 @@ def test_no_failure_shows_a_credential(name: str) -> None:
     assert "$" in failure.curl
     assert shown
     assert not [secret for secret in shown if secret in repr(report)]
+
+
+@pytest.mark.parametrize(
+    ("situation", "told"),
+    [
+        ("token.missing", None),
+        ("token.malformed", "-H 'authorization: Bearer nobody'"),
+        ("token.unknown", '-H "authorization: Bearer $A_CREDENTIAL_OF_NOBODY"'),
+        ("token.signature", '-H "authorization: Bearer $A_TOKEN_WITH_A_WRONG_SIGNATURE"'),
+        ("token.expired", '-H "authorization: Bearer $AN_EXPIRED_TOKEN"'),
+        ("token.not-yet-valid", '-H "authorization: Bearer $A_TOKEN_THAT_IS_NOT_YET_VALID"'),
+    ],
+)
+def test_a_line_for_the_shell_says_which_credential_was_shown(situation: str, told: str | None) -> None:
+    """A probe shows a wrong one: its line must not be repeated with the good one, which is served."""
+    probes = [probe for probe in credentials(agreed()["kling"]) if probe.name == situation]
+    with serving("kling", welcoming(situation)) as url:
+        report = Suite(agreed()["kling"], url, Settings(), {}).run(probes)
+    (failure,) = report.failures
+    assert (failure.check, failure.message) == ("credential", f"it was served ({situation})")
+    assert failure.curl is not None
+    assert failure.curl.count("authorization") == (told is not None)
+    assert told is None or told in failure.curl
+    assert "eyJ" not in failure.curl
+
+
+@pytest.mark.parametrize(
+    ("situation", "message", "told"),
+    [
+        ("token.missing", "no credential is asked for", None),
+        ("token.malformed", "a credential of nobody is taken", "-H 'authorization: Bearer nobody'"),
+    ],
+)
+def test_so_does_the_line_of_a_request_that_was_made_up(situation: str, message: str, told: str | None) -> None:
+    """schemathesis writes the line, with the good credential of the call before."""
+    probes = [probe for probe in planned("kling", ("fuzz",)) if probe.name == "listImageToVideo"]
+    with serving("kling", welcoming(situation)) as url:
+        report = Suite(agreed()["kling"], url, Settings(), {}).run(probes)
+    (failure,) = (row for row in report.failures if row.message == message)
+    assert failure.curl is not None
+    assert failure.curl.lower().count("authorization") == (told is not None)
+    assert told is None or told in failure.curl
+    assert "/v1/videos/image2video" in failure.curl
+
+
+def test_no_failure_shows_the_secret_of_an_address() -> None:
+    """Of the target, of what it answered, or of what was asked: reports lie about in pipelines."""
+    signed, secrets = "https://me:alpha-pass@h.example/a?job=42&Signature=bravo-token", ("alpha-pass", "bravo-token")
+
+    def run(caller: Caller) -> None:
+        seen = caller.call(addressed(harmless(caller.agreement)))
+        caller.fail("found", f"not {signed}", seen, expected=[signed], got={"url": signed})
+        caller.fail("found", f"not {signed}", command=f"curl {signed}")
+
+    with serving("kling") as url:
+        target = url.replace("://", "://me:alpha-pass@")
+        report = Suite(agreed()["kling"], target, Settings(), {}).run([Probe("errors", "one call", run)])
+    one, other = (row for row in report.failures if row.message.startswith("not "))
+    shown = "https://<credential>@h.example/a?job=42&Signature=<credential>"
+    assert (one.message, one.expected, one.got) == (f"not {shown}", [shown], {"url": shown})
+    assert (other.curl, "://<credential>@127.0.0.1:" in str(one.curl)) == (f"curl {shown}", True)
+    written = [json.dumps(as_json(report)), junit([report]), *lines(report, lambda text, color: text)]
+    assert report.url.startswith("http://<credential>@127.0.0.1:")
+    assert [secret for secret in secrets if secret in "".join(written)] == []
 
 
 def test_a_failure_says_where_it_was() -> None:

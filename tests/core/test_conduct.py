@@ -9,6 +9,7 @@ import pytest
 
 from kling_mock.core.conduct import Abandoned, DuplicateSpend, Fate, Made, Polling, abandoned, duplicate_spend, polling
 from kling_mock.core.model import Exchange, Sight
+from kling_mock.core.waiting import Wait
 
 S = 1000
 NOW = 1000 * S
@@ -187,7 +188,7 @@ def polls(*seconds: float, end: int | None = None, fate: Fate = PAID, **words: A
 def test_a_polled_task_in_full() -> None:
     """Every key, for a client that backs off and stops at the end."""
     assert polls(1, 3, 7, 15, end=3) == Polling(
-        "one", "a", "queryVideo", 4, 2 * S, 4 * S, True, 0, 0, 0, "at the end", 15 * S
+        "one", "a", "queryVideo", 4, 2 * S, 4 * S, True, 0, 0, 0, (), "at the end", 15 * S
     )
 
 
@@ -284,6 +285,26 @@ def test_a_create_that_came_too_early_is_told_with_its_task() -> None:
     a, b = polling(story.rows, {"a": PAID, "b": PAID})
     assert (a.asked_to_wait, a.too_early) == (2, 1)
     assert (b.asked_to_wait, b.too_early) == (0, 0)
+
+
+def test_creates_that_were_asked_to_wait_are_told_without_any_poll() -> None:
+    """The job that was made has a row of its own, and so has one that never was; each says which requests, and when."""
+    story = Story().create(0, None, retry_after="2").create(S, "a").create(2 * S, None, "other", retry_after="5")
+    made, never = polling(story.create(8 * S, None, "other", retry_after="5").rows, {"a": PAID})
+    early = Wait("createVideo", 1, 2 * S, 2, S)
+    unpolled = (None, None, None, 0)
+    assert made == Polling("one", "a", "createVideo", 0, *unpolled, 1, 1, (early,), "not polled", None)
+    late = (Wait("createVideo", 3, 5 * S, 4, 6 * S), Wait("createVideo", 4, 5 * S, None, None))
+    assert never == Polling("one", None, "createVideo", 0, *unpolled, 2, 0, late, "not polled", None)
+
+
+def test_a_list_is_repeated_by_the_same_request() -> None:
+    """The next page is another one; calls of nobody's operation are none."""
+    first, second = ({"method": "GET", "path": "/videos", "query": f"page={page}", "body": None} for page in "12")
+    story = Story().tell(0, "list", retry_after="3", request=first).tell(S, "list", request=second)
+    story.tell(2 * S, "list", request=first).tell(0, "query", retry_after="3", operation=None)
+    [found] = polling(story.rows, {})
+    assert (found.task, found.operation, found.waits) == (None, "listVideo", (Wait("listVideo", 1, 3 * S, 3, 2 * S),))
 
 
 @pytest.mark.parametrize("value", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-1", ""])

@@ -11,6 +11,7 @@ import pytest
 from kling_mock.core.provider import Provider
 from kling_mock.server.mock import Mock
 from tests.conftest import AT, Answer, Client
+from tests.server.callbacks import ask
 from tests.server.control_client import Control
 from tests.server.receiver import Receiver, Says
 
@@ -137,7 +138,7 @@ def test_a_task_that_nobody_reads_is_abandoned(kling: Client) -> None:
     assert report(kling)["abandoned"] == []
 
 
-@pytest.mark.parametrize("status", [200, 500, None])
+@pytest.mark.parametrize("status", [200, 302, 410, 500, None])
 def test_a_webhook_that_was_delivered_tells_of_the_end(kling: Client, status: int | None) -> None:
     """A client whose receiver took it needs no poll; one whose receiver fails (or resets) was told nothing."""
     with Receiver(Says(status)) as receiver:
@@ -152,6 +153,77 @@ def test_a_webhook_that_was_delivered_tells_of_the_end(kling: Client, status: in
     rows = list(kling.mock.store.webhooks())
     assert {row.outcome for row in rows} == {"delivered" if status == 200 else "given up"}
     assert [row["task"] for row in report(kling)["abandoned"]] == [task] * (status != 200)
+
+
+@pytest.mark.parametrize("scenario", ["webhook-disagrees", "webhook-forged"])
+def test_a_webhook_that_may_not_be_believed_tells_of_no_end(kling: Client, scenario: str) -> None:
+    """It told of another end than the task's, or its signature was wrong: a client that trusts it has read nothing."""
+    with Receiver() as receiver:
+        task = task_of(create(kling, scenario, callback_url=receiver.url))
+        kling.advance("5s")
+        kling.mock.webhooks.deliver_due()
+        last = "failed" if scenario == "webhook-disagrees" else "succeed"
+        assert [got.json["task_status"] for got in receiver.got] == ["submitted", "processing", last]
+    assert {row.outcome for row in kling.mock.store.webhooks()} == {"delivered"}
+    [found] = report(kling)["abandoned"]
+    assert (found["task"], found["ends"], found["state"]) == (task, "success", "submitted")
+    assert poll(kling, task) == "succeed"
+    assert report(kling)["abandoned"] == []
+
+
+def test_a_scenario_that_happens_to_tell_the_truth_is_believed(kling: Client) -> None:
+    """What counts is what was told: the task did fail, and the webhook said so."""
+    with Receiver() as receiver:
+        task = task_of(create(kling, "webhook-disagrees", callback_url=receiver.url))
+        Control(kling.mock).post(f"/_mock/tasks/{task}/state", {"state": "failed"})
+        kling.mock.webhooks.deliver_due()
+        assert receiver.got[-1].json["task_status"] == "failed"
+    assert report(kling)["abandoned"] == []
+
+
+def test_a_forged_webhook_is_as_good_as_any_where_none_is_signed(
+    make_mock: Callable[..., Mock], providers: Mapping[str, Provider]
+) -> None:
+    """A receiver that has no signature to look at cannot know better."""
+    client = Client(make_mock(providers["rixapi"]), providers["rixapi"]).other()
+    with Receiver() as receiver:
+        ask(client, receiver.url, "createTextToVideo", prefer="scenario=webhook-forged")
+        client.advance("1h")
+        client.mock.webhooks.deliver_due()
+        assert [name for got in receiver.got for name in got.headers if "signature" in name] == []
+    assert {row.forged for row in client.mock.store.webhooks()} == {True}
+    assert report(client)["abandoned"] == []
+
+
+def test_an_end_from_which_the_task_went_on_was_not_told_by_its_webhook(kling: Client) -> None:
+    """A failure was told, and the task came back to life: that it succeeded nobody has told yet."""
+    with Receiver() as receiver:
+        task = task_of(create(kling, "comes-back-to-life", callback_url=receiver.url))
+        moments = Control(kling.mock).get(f"/_mock/tasks/{task}")["timeline"]
+        at = {moment["state"]: moment["at"] - AT for moment in moments}
+        kling.advance(f"{at['failed']}ms")
+        kling.mock.webhooks.deliver_due()
+        assert receiver.got[-1].json["task_status"] == "failed"
+        kling.advance(f"{at['succeed'] - at['failed']}ms")
+        assert [row["task"] for row in report(kling)["abandoned"]] == [task]
+        kling.mock.webhooks.deliver_due()
+    assert report(kling)["abandoned"] == []
+
+
+def test_a_replay_that_fails_takes_nothing_back(kling: Client) -> None:
+    """What its receiver took once it knows, whatever it answers when it is sent the same again."""
+    with Receiver() as receiver:
+        create(kling, callback_url=receiver.url)
+        kling.advance("5s")
+        kling.mock.webhooks.deliver_due()
+        last = next(row for row in kling.mock.store.webhooks() if row.state == "succeed")
+        Control(kling.mock).post(f"/_mock/webhooks/{last.id}/replay", {})
+        assert report(kling)["abandoned"] == []
+        receiver.says = Says(500)
+        kling.mock.webhooks.deliver_due()
+    row = next(row for row in kling.mock.store.webhooks() if row.id == last.id)
+    assert [attempt.status for attempt in row.attempts] == [200, 500]
+    assert report(kling)["abandoned"] == []
 
 
 def test_a_webhook_of_a_step_or_to_nowhere_tells_of_no_end(kling: Client) -> None:
@@ -206,6 +278,7 @@ def test_a_client_that_polls_well(kling: Client) -> None:
         "after_end": 0,
         "asked_to_wait": 0,
         "too_early": 0,
+        "waits": [],
         "stopped": "at the end",
         "last_ms": 31_000,
     }
@@ -248,6 +321,32 @@ def test_retry_after_is_obeyed_or_not(kling: Client, call: str, wait: str, early
     poll(kling, task)
     [found] = report(kling)["polling"]
     assert (found["asked_to_wait"], found["too_early"]) == (1, early)
+
+
+@pytest.mark.parametrize(("wait", "early"), [("1s", 1), ("2s", 0)])
+@pytest.mark.parametrize("made", [True, False])
+def test_a_create_that_came_back_too_early_is_told_without_any_poll(
+    kling: Client, made: bool, wait: str, early: int
+) -> None:
+    """Whether or not it got its task in the end; the requests are named, with what was asked for and what was kept."""
+    scenario = f"too-fast call=create seconds=2 times={1 if made else 2}"
+    assert create(kling, scenario).status == 429
+    kling.advance(wait)
+    again = create(kling, scenario)
+    [found] = report(kling)["polling"]
+    assert (found["task"], found["polls"]) == (again.headers.get("x-mock-task"), 0)
+    assert (found["asked_to_wait"], found["too_early"], found["stopped"]) == (1 if made else 2, early, "not polled")
+    kept = {"again": 2, "kept_ms": 1000 if early else 2000}
+    assert found["waits"][0] == {"operation": "createImageToVideo", "ordinal": 1, "asked_ms": 2000} | kept
+    assert found["waits"][1:] == [found["waits"][0] | {"ordinal": 2, "again": None, "kept_ms": None}] * (not made)
+
+
+def test_a_list_that_came_back_too_early_is_told(kling: Client) -> None:
+    """It is no task's; the next page is another request."""
+    for query in ("pageNum=1", "pageNum=2", "pageNum=1"):
+        kling.send("GET", VIDEOS, headers={"prefer": 'scenario="too-fast call=list seconds=9"'}, query=query)
+    rows = [(row["task"], row["operation"], row["too_early"]) for row in report(kling)["polling"]]
+    assert rows == [(None, "listImageToVideo", 1)]
 
 
 def test_the_report_is_of_one_account_or_of_all(kling: Client) -> None:

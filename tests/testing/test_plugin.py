@@ -99,6 +99,27 @@ def test_a_wrong_request_fails_the_test_that_sent_it(run: Run) -> None:
     )
 
 
+def test_a_failure_shows_no_secret_of_an_address(run: Run) -> None:
+    """Neither what was sent nor what a rule says of it, nor a row that an assertion prints."""
+    result = run("""
+        import pytest, requests
+
+        HOOK = "http://me:" + "alpha" + "-pass@h/?sig=" + "bravo" + "-token"
+
+        def test_told(kling, client):
+            with pytest.raises(requests.HTTPError):
+                client.create(mode=HOOK, callback_url=HOOK)
+
+        def test_asserted(kling, client):
+            client.create(callback_url=HOOK)
+            assert kling.webhooks() == kling.tasks() == []
+    """)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*sent: http://<credential>@h/[?]sig=<credential>"])
+    result.stdout.no_fnmatch_line("*alpha-pass*")
+    result.stdout.no_fnmatch_line("*bravo-token*")
+
+
 def test_strictness_can_be_switched_off(run: Run) -> None:
     """For a run, and again on by what comes later on the command line."""
     run(WRONG, "--no-kling-strict").assert_outcomes(passed=2)

@@ -207,12 +207,31 @@ def test_a_task_that_never_ends(fails: Callable[..., None]) -> None:
 
 
 def test_polling_habits(fails: Callable[..., None]) -> None:
-    """Intervals that grow, a deadline, and Retry-After."""
+    """Intervals that grow, and a deadline."""
     fails(
         f'{FOLLOWED}client.wait(client.create(prompt="[mock:slow]"))\nkling.assert_polling(None, True, True, "1m")',
         "expected intervals that grow, got steady or shorter ones",
         "expected no poll later than 60 s after the create, got one * s after",
     )
+
+
+def test_retry_after(fails: Callable[..., None]) -> None:
+    """Which request came too early, and by how much; a create is told although nothing was ever polled."""
+    body = """
+        with kling.scenario("too-fast call=create seconds=2"):
+            with pytest.raises(requests.HTTPError):
+                client.create()
+            kling.clock.advance("{}")
+            client.create()
+        kling.assert_polling()
+        """
+    fails(
+        body.format("1s"),
+        "AssertionError: 1 of 1 tasks not polled as expected",
+        "* by createImageToVideo: never polled",
+        "expected Retry-After to be obeyed; request 1 was told to wait 2 s, request 2 came after 1* s",
+    )
+    fails(body.format("2s"), "AssertionError: no task was polled, so nothing can be said of how")
 
 
 def test_an_account_that_saw_nothing_holds_nothing(fails: Callable[..., None]) -> None:

@@ -50,6 +50,14 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
+SECRETS = ("alpha-pass", "bravo-token")
+
+
+def hook(receiver: Receiver) -> str:
+    """An address with secrets in it."""
+    return receiver.url.replace("://", "://me:alpha-pass@") + "?job=42&token=bravo-token"
+
+
 def create(kling: Kling, url: str) -> str:
     """Create a task that calls back; its id."""
     body = {"prompt": "a lighthouse", "callback_url": url}
@@ -224,3 +232,16 @@ def test_a_provider_that_signs_nothing_says_so(kling: Kling) -> None:
     """There is no secret to be had."""
     with pytest.raises(ValueError, match="nothing is known of pixazo signing its webhooks"):
         kling.provider("pixazo").webhook_secret()
+
+
+def test_what_a_test_sees_of_an_address_has_no_secrets(kling: Kling, receiver: Receiver) -> None:
+    """A failed assertion prints all of a row; the receiver was called with everything, and the task can be forced."""
+    task = create(kling, hook(receiver))
+    rows: list[object] = [*kling.webhooks(), *kling.tasks(), *kling.requests()]
+    assert [secret for row in rows for secret in SECRETS if secret in repr(row)] == []
+    shown = receiver.url.replace("://", "://<credential>@") + "?job=42&token=<credential>"
+    assert {row.url for row in kling.webhooks(task)} == {shown}
+    assert kling.requests()[0].json["callback_url"] == shown
+    assert receiver.wait(1)[0].path == "/hook?job=42&token=bravo-token"
+    kling.tasks()[0].force("failed")
+    assert kling.tasks()[0].state == kling.webhooks(task)[-1].state == "failed"

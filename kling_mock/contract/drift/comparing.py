@@ -14,7 +14,7 @@ from kling_mock.contract.drift.exchanges import Recorded, Recording
 from kling_mock.contract.drift.requests import Measure
 from kling_mock.contract.drift.signs import Comparison, Kind, Sign, routed
 from kling_mock.contract.drift.suggestions import suggestions
-from kling_mock.core.documents import Documents
+from kling_mock.core.documents import Documents, pointer, tokens
 from kling_mock.core.hiding import hidden
 from kling_mock.core.provider import Provider
 
@@ -151,8 +151,11 @@ def covered(value: Any, secrets: Collection[str]) -> Any:
 
 
 def _covered_path(path: str, secrets: Collection[str]) -> str:
-    """A JSON pointer of which each part is covered by itself: the whole of a long one looks like a file."""
-    return "/".join(covered(part, secrets) for part in path.split("/"))
+    """A JSON pointer of which each part is covered by itself: the whole of a long one looks like a file.
+
+    And as it was before it was escaped: "~1sk-..." looks like nothing.
+    """
+    return str(covered(path.partition("/")[0], secrets)) + pointer(covered(part, secrets) for part in tokens(path))
 
 
 def _without(value: Any, secrets: Sequence[str]) -> Any:

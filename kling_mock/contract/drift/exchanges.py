@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-TELLS = re.compile(r"authorization|cookie|key|token|secret|signature|password|session", re.IGNORECASE)
+from kling_mock.core.redaction import names_credential
+
 SHORTEST_SECRET = 8
 FORM, PARTS = "application/x-www-form-urlencoded", "multipart/form-data"
 
@@ -62,7 +62,7 @@ def part(node: Any, name: str, default: Any = None) -> Any:
 def secrets_of(headers: Mapping[str, str], query: str) -> Iterator[str]:
     """The values of all that proves who calls, without the words around them."""
     for name, value in (*headers.items(), *parse_qsl(query)):
-        if TELLS.search(name):
+        if names_credential(name):
             pieces = value.split(";") if "cookie" in name.lower() else value.split()[-1:]
             values = [piece.partition("=")[2] if "cookie" in name.lower() else piece for piece in pieces]
             yield from (text.strip() for text in values if len(text.strip()) >= SHORTEST_SECRET)

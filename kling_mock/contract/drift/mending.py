@@ -9,6 +9,7 @@ from typing import Any
 from kling_mock.contract.drift.edits import Edit, added, one_or_list
 from kling_mock.contract.replies import Misfit
 from kling_mock.core.messages import json_type
+from kling_mock.core.redaction import redacted
 
 Evidence = Mapping[str, str]
 GROWN = frozenset({"maximum", "maxLength", "maxItems", "maxProperties"})
@@ -23,8 +24,8 @@ def why_of(evidence: Evidence) -> str:
 
 
 def slug(text: str) -> str:
-    """A text's first words as a name: "task-is-locked"."""
-    words = re.findall(r"[a-z0-9]+", re.sub(r"\{[^}]*\}", "", text).lower())
+    """A text's first words as a name: "task-is-locked". A name no longer has the shape of the secrets in it."""
+    words = re.findall(r"[a-z0-9]+", re.sub(r"\{[^}]*\}", "", redacted(text)).lower())
     return "-".join(words[:LONGEST_NAME])
 
 

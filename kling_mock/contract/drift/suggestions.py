@@ -18,6 +18,7 @@ from kling_mock.contract.drift.suggestions_of_rules import laxer, stricter
 from kling_mock.contract.replies import Misfit
 from kling_mock.core.checks_shapes import raw, rows
 from kling_mock.core.documents import Place, escape, pointer
+from kling_mock.core.redaction import redacted
 
 Suggest = Callable[[Comparison, Sequence[Sign], Evidence], list[Edit]]
 
@@ -109,7 +110,7 @@ def _templated(node: Any, values: dict[str, Any], request: Any, name: str = "val
         return "{$request.id}"
     if not isinstance(node, str | int) or isinstance(node, bool):
         return node
-    key = free(re.sub(r"[^A-Za-z0-9_-]", "-", name.replace("status", "state")), values)
+    key = free(re.sub(r"[^A-Za-z0-9_-]", "-", redacted(name).replace("status", "state")), values)
     values[key] = general(node, request) if isinstance(node, str) else node
     return f"{{$error.{key}}}"
 
@@ -151,7 +152,7 @@ def _path(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> 
     """A call that no operation is: an operation, whose x-mock-* words are left to its author."""
     one, path = signs[0].one, str(signs[0].about)
     bodies = [sign.one.reply for sign in signs if isinstance(sign.one.reply, dict | list)]
-    words = [word for part in path.split("/") for word in re.findall(r"[A-Za-z0-9]+", part) if part != "{id}"]
+    words = [word for part in path.split("/") for word in re.findall(r"[A-Za-z0-9]+", redacted(part)) if part != "{id}"]
     asked = [sign.one.document for sign in signs if isinstance(sign.one.document, dict | list)]
     content = {"content": {"application/json": {"schema": schema_of(bodies)}}} if bodies else {}
     operation: dict[str, Any] = {

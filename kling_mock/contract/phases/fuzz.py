@@ -70,6 +70,7 @@ STEADY = settings(
 MODES = [HypothesisTestMode.EXAMPLES, HypothesisTestMode.COVERAGE, HypothesisTestMode.FUZZING]
 TIMEOUT, MOST_LOST = 30.0, 3
 """Seconds without a byte; and requests without an answer after which a probe ends."""
+NOT_ASKED, TAKEN = "no credential is asked for", "a credential of nobody is taken"
 BEYOND = tuple(f"mock/{stage}." for stage in ("task", "alias"))
 
 
@@ -169,6 +170,7 @@ class Asker:
     def __init__(self, caller: Caller) -> None:
         self.caller, self.provider = caller, caller.provider
         self._told: set[tuple[str, str]] = set()
+        self._showed: dict[str, dict[str, str]] = {}
         self._left: list[TooDear] = []
         self._lost: list[str] = []
 
@@ -223,7 +225,7 @@ class Asker:
             got = response.content[:300].decode("utf-8", "replace")
             command = case.as_curl_command() if len(str(case.body)) < 2000 else None
             if command is not None:
-                command = self.caller.unfiltered(operation, command)
+                command = self.caller.unfiltered(operation, command, self._showed.get(message))
             self.caller.fail(check, message, operation=operation, got=[response.status_code, got], command=command)
 
     def _operation(self, case: AnyCase) -> Operation:
@@ -247,10 +249,17 @@ class Asker:
         if scheme is None or response.status_code >= 300 or self.caller.purse.limit is not None:
             return
         if () not in operation.security:
-            assert self._again(response, {}) == status_of(self.provider, "token.missing"), "no credential is asked for"
+            self._refused(NOT_ASKED, response, {}, {status_of(self.provider, "token.missing")})
         wrong = {scheme.header: f"{scheme.prefix} nobody".strip()}
         known = {status_of(self.provider, f"token.{why}") for why in ("malformed", "unknown")}
-        assert self._again(response, wrong) in known, "a credential of nobody is taken"
+        self._refused(TAKEN, response, wrong, known)
+
+    def _refused(self, otherwise: str, response: Response, shown: dict[str, str], statuses: set[int]) -> None:
+        """The same request with another credential gets one of these statuses."""
+        if self._again(response, shown) not in statuses:
+            self._showed[otherwise] = shown
+            # No assert: where pytest rewrites it, its text is another one.
+            raise AssertionError(otherwise)
 
     def _again(self, response: Response, credential: dict[str, str]) -> int:
         """The status of the same request with another credential."""

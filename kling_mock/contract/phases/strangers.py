@@ -92,6 +92,13 @@ TOKENS: Mapping[str, Made] = {
     "token.expired": _expired,
     "token.not-yet-valid": _early,
 }
+WORDS: Mapping[str, str] = {
+    "token.unknown": "$A_CREDENTIAL_OF_NOBODY",
+    "token.signature": "$A_TOKEN_WITH_A_WRONG_SIGNATURE",
+    "token.expired": "$AN_EXPIRED_TOKEN",
+    "token.not-yet-valid": "$A_TOKEN_THAT_IS_NOT_YET_VALID",
+}
+"""What stands for them in a line for a shell: some hold the account's own name, signed by its secret."""
 SAME = frozenset({"token.malformed", "token.unknown"})
 """Not every form of a key says of itself whether it is well formed."""
 
@@ -102,7 +109,8 @@ def _credential(caller: Caller, situation: str, scheme: Scheme, made: Made | Non
     if situation in TOKENS and way.jwt is None:
         raise LeftOut("a key alone signs no tokens: give the credentials that do")
     shown = {} if made is None else {scheme.header: f"{scheme.prefix} {made(caller, way)}".strip()}
-    seen = caller.call(_anything(caller.agreement, operation), shown)
+    words = f"{scheme.prefix} {WORDS[situation]}".strip() if situation in WORDS else None
+    seen = caller.call(_anything(caller.agreement, operation), shown, words)
     if seen.ok:
         caller.stop("credential", f"it was served ({situation})", seen, expected="a refusal", got=seen.answer.status)
     reasons = SAME if situation in SAME else {situation}
