@@ -114,7 +114,7 @@ class Sampler(Struct):
         owner = Account(SEED, self.provider.name, {}, NOW, self.provider.packs)
         found = []
         for pack in owner.packs:
-            valid = validity(owner.packs, owner, pack)
+            valid = validity(owner.packs, owner, pack, NOW)
             for stands, word in operation.packs.words.items():
                 spent = pack.total if stands == "empty" else Decimal(0)
                 found.append(spoken_pack(Balance(pack, Decimal(0), spent), owner, valid, word))

@@ -154,7 +154,7 @@ class _Step:
         price = self.judgement.quote
         if balance is None or (price and not price.amount):
             return None
-        why = unusable(balance, validity(self.provider.packs, account, balance.pack), self.now)
+        why = unusable(balance, validity(self.provider.packs, account, balance.pack, self.now), self.now)
         if why is None and price and balance.balance < price.amount:
             return f"the {pack} pack holds {balance.balance} {price.unit}, the job costs {price.amount}"
         return why
@@ -266,7 +266,7 @@ def _balance(step: _Step) -> Decision:
     for row in step.found.balances if account else ():
         assert account is not None
         if wanted in (ABSENT, None, "", row.pack.name):
-            valid = validity(step.provider.packs, account, row.pack)
+            valid = validity(step.provider.packs, account, row.pack, step.now)
             rows.append(spoken_pack(row, account, valid, words.words[stands(row, valid, step.now)]))
     step.scope["packs"] = rows
     return Decision(step.render(None, None))

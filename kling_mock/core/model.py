@@ -201,7 +201,7 @@ class Entry(Struct, frozen=True):
 class Pack(Struct, frozen=True):
     """A prepaid amount of one unit for one type of job, to be spent from `since` on (None: its account's making).
 
-    `valid_ms` is how long it lasts from then on; None is as long as the provider's own pack of that type.
+    `valid_ms` is how long it lasts from then on; None is as the provider's own pack of that type, and then anew.
     """
 
     type: str

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kling_mock.core.expressions import FILTERS
 from kling_mock.core.model import Account, Balance, Pack
@@ -25,13 +26,25 @@ class Validity(Struct, frozen=True):
     until: int | None
 
 
-def validity(own: Iterable[Pack], account: Account, pack: Pack) -> Validity:
-    """When a pack of an account can be spent; `own` are its provider's packs, which say how long one usually lasts."""
+def usual(packs: Iterable[Pack]) -> tuple[Pack, ...]:
+    """A provider's packs as an account gets them that asks for none: without an end of their own."""
+    return tuple(replace(pack, valid_ms=None) for pack in packs)
+
+
+def validity(own: Iterable[Pack], account: Account, pack: Pack, now: int) -> Validity:
+    """When a pack of an account can be spent, as seen at `now`.
+
+    One whose end nobody has chosen lasts as long as its provider's `own` packs do and is then bought anew, with what it
+    held: a mock that has run for months, or a test that jumps a year, goes on. One with an end of its own expires.
+    """
     since = account.created if pack.since is None else pack.since
-    lasts = pack.valid_ms
-    if lasts is None:
-        lasts = next((row.valid_ms for row in own if row.type == pack.type), None)
-    return Validity(since, None if lasts is None else since + lasts)
+    if pack.valid_ms is not None:
+        return Validity(since, since + pack.valid_ms)
+    lasts = next((row.valid_ms for row in own if row.type == pack.type), None)
+    if not lasts:
+        return Validity(since, None)
+    since += max(0, now - since) // lasts * lasts
+    return Validity(since, since + lasts)
 
 
 def stands(balance: Balance, valid: Validity, now: int) -> Standing:

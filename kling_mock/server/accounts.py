@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from kling_mock.core import entropy as ids
 from kling_mock.core.model import Account, Pack, Request, Violation
+from kling_mock.core.packs import usual
 from kling_mock.core.provider import Operation, Provider, Scheme, Way
 from kling_mock.core.security import shown
 from kling_mock.core.tokens import Token, count_parts, just_signed, mistimed, read_token, signed_with, wrong_shape
@@ -75,19 +76,22 @@ class Accounts:
         self.defaults: dict[str, Account] = {}
         for provider in self._providers.values():
             credentials = {name: row.default for name, row in provider.credentials.items()}
-            self.defaults[provider.name] = self._add(provider, f"{provider.name}-default", credentials, provider.packs)
+            self.defaults[provider.name] = self._add(
+                provider, f"{provider.name}-default", credentials, usual(provider.packs)
+            )
 
     def _add(
         self,
         provider: Provider,
         id_: str,
         credentials: Mapping[str, str],
-        packs: tuple[Pack, ...],
+        packs: tuple[Pack, ...] | None = None,
         slots: int | None = None,
         scenario: str | None = None,
         variant: str | None = None,
     ) -> Account:
-        account = Account(id_, provider.name, credentials, self._clocks.now(), packs, slots, scenario, variant)
+        bought = usual(provider.packs) if packs is None else packs
+        account = Account(id_, provider.name, credentials, self._clocks.now(), bought, slots, scenario, variant)
         return account if self._store.add_account(account) else self._store.account(id_) or account
 
     def register(
@@ -102,9 +106,7 @@ class Accounts:
         source = ids.seed(self._seed, "account", self._store.number("accounts"))
         id_ = f"{provider.name}-{ids.draw('{hex:12}', source, 'id')}"
         credentials = {name: ids.draw(row.new, source, name) for name, row in provider.credentials.items()}
-        return self._add(
-            provider, id_, credentials, provider.packs if packs is None else packs, slots, scenario, variant
-        )
+        return self._add(provider, id_, credentials, packs, slots, scenario, variant)
 
     def get(self, id_: str) -> Account | None:
         """An account by id."""
@@ -164,7 +166,7 @@ class Accounts:
         account = self._store.owner(provider.name, name, value)
         if account is None:
             id_ = f"{provider.name}-{ids.seed(name, value)[:12]}"
-            account = self._add(provider, id_, {name: value}, provider.packs)
+            account = self._add(provider, id_, {name: value})
         return Caller(account, claimed=account.id)
 
     def _by_jwt(self, provider: Provider, scheme: Scheme, way: Way, credential: str) -> Caller | None:

@@ -24,7 +24,7 @@ def number(amount: Decimal) -> int | float:
 
 def pack(mock: Mock, owner: Account, row: Balance, now: int) -> dict[str, Any]:
     """A pack with what it holds, and when it can be spent."""
-    valid = validity(mock.providers[owner.provider].packs, owner, row.pack)
+    valid = validity(mock.providers[owner.provider].packs, owner, row.pack, now)
     return {
         "type": row.pack.type,
         "unit": row.pack.unit,

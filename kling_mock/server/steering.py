@@ -19,6 +19,7 @@ from kling_mock.core.durations import instant, milliseconds
 from kling_mock.core.expressions import FILTERS
 from kling_mock.core.lifecycle import observe
 from kling_mock.core.model import Account, Decision, Found, Pack, Reads, Reply, Task, View
+from kling_mock.core.packs import usual
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.server.mock import Mock
@@ -120,7 +121,7 @@ def register(
     if slots is not None and (not isinstance(slots, int) or isinstance(slots, bool) or slots < 0):
         raise Refused("value", f"slots are a whole number from 0 on, not {cut(repr(slots))}", "/slots")
     now = mock.clocks.now() if at is None else at
-    bought = chosen.packs if packs is None else _packs(chosen, packs, now)
+    bought = usual(chosen.packs) if packs is None else _packs(chosen, packs, now)
     if at is not None:
         bought = tuple(pack if pack.since is not None else replace(pack, since=at) for pack in bought)
     return mock.accounts.register(chosen, bought, slots, scenario, variant)

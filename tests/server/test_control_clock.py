@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from kling_mock.core.provider import Provider
-from kling_mock.server import steering
 from kling_mock.server.mock import Mock
 from tests.conftest import AT
 from tests.server.control_client import Control
@@ -141,7 +140,6 @@ def test_time_ends_with_the_year_9999(control: Control) -> None:
         problem = control.refused(409, "POST", "/_mock/clock", body)
         assert problem["errors"] == [{"pointer": "/advance", "message": "the clock would go beyond the year 9999"}]
     assert control.refused(409, "POST", "/_mock/clock", {"set": "9999-12-31T23:59:59-23:59"})
-    steering.change_account(control.mock, "kling-default", {"packs": [{"type": "video"}]})
     assert control.create()
 
 

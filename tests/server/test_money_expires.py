@@ -96,8 +96,8 @@ def refused(answer: Answer) -> str:
 
 
 def test_a_pack_is_spent_until_its_last_millisecond(opened: Open) -> None:
-    """30 days by default; from invalid_time on creates are refused as by an empty pack, and told why."""
-    kling = opened()
+    """From invalid_time on creates are refused as by an empty pack, and told why."""
+    kling = opened({"type": "video", "total": 10, "valid": "30d"})
     pack = official(kling)
     assert pack["purchase_time"] == pack["effective_time"] == AT
     assert pack["invalid_time"] == AT + 30 * DAY
@@ -113,6 +113,20 @@ def test_a_pack_is_spent_until_its_last_millisecond(opened: Open) -> None:
         message == f"the video pack expired at {at}, the account's clock is at {at}; the account's PATCH renews packs"
     )
     assert len(kling.send("GET", VIDEOS).json["data"]) == 1
+
+
+def test_a_pack_without_an_end_of_its_own_is_bought_anew(opened: Open) -> None:
+    """Every 30 days, with what it held: whoever has said nothing of packs never meets an expired one."""
+    kling = opened()
+    assert kling.send("POST", VIDEOS, PRICED).status == 200
+    advance(kling, "29d")
+    assert (official(kling)["effective_time"], official(kling)["invalid_time"]) == (AT, AT + 30 * DAY)
+    advance(kling, "1d")
+    assert (official(kling)["effective_time"], official(kling)["invalid_time"]) == (AT + 30 * DAY, AT + 60 * DAY)
+    advance(kling, "3000d")
+    assert standing(kling) == ("open", "online")
+    assert (held(kling)["effective_at"], held(kling)["spent"]) == (AT + 3030 * DAY, 2.5)
+    assert kling.send("POST", VIDEOS, PRICED).status == 200
 
 
 def test_validity_is_the_accounts_own_and_by_its_own_clock(opened: Open) -> None:

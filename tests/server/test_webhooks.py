@@ -493,7 +493,6 @@ def test_the_wall_dates_the_signature(timely: Client, receiver: Receiver) -> Non
     """However far the account's clock is, a receiver's library takes the timestamp; the signed bytes are those sent."""
     [secret] = steering_webhooks.rotate(timely.mock, "kling-default")
     timely.advance("400d")
-    steering.change_account(timely.mock, "kling-default", {"packs": [{"type": "video"}, {"type": "image"}]})
     ask(timely, receiver.url)
     timely.advance("10s")
     timely.mock.deliver_due()
