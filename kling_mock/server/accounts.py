@@ -76,9 +76,7 @@ class Accounts:
         self.defaults: dict[str, Account] = {}
         for provider in self._providers.values():
             credentials = {name: row.default for name, row in provider.credentials.items()}
-            self.defaults[provider.name] = self._add(
-                provider, f"{provider.name}-default", credentials, usual(provider.packs)
-            )
+            self.defaults[provider.name] = self._add(provider, f"{provider.name}-default", credentials)
 
     def _add(
         self,
