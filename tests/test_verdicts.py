@@ -144,6 +144,19 @@ def test_a_model_without_a_last_frame_is_told_so(name: str) -> None:
     }
 
 
+@pytest.mark.parametrize("wrong", [5, True, {"url": "https://example.com/a.png"}, ["https://example.com/a.png"]])
+def test_a_frame_of_another_type_is_one_violation(wrong: Any) -> None:
+    """It is given, if wrongly: nothing says that it is missing, and nobody is told to leave it out."""
+    for field in ("image", "image_tail"):
+        verdict = judge({field: wrong, "prompt": "dusk", "mode": "pro", "model_name": "kling-v1-6"})
+        assert [(row.rule, row.suggestion) for row in verdict.violations if row.severity == "refused"] == [
+            (f"createImageToVideo/{field}/type", None)
+        ]
+        for absent in ("", None, []):
+            verdict = judge({field: absent, "prompt": "dusk"})
+            assert "first-or-last-frame" in [row.rule for row in verdict.violations]
+
+
 def test_every_error_of_a_feature_is_in_the_catalogue() -> None:
     """`error` and `nowhere` name entries that there are."""
     for provider in load_providers().values():
