@@ -153,7 +153,7 @@ def test_a_frame_of_another_type_is_one_violation(wrong: Any) -> None:
             (f"createImageToVideo/{field}/type", None)
         ]
         for absent in ("", None, []):
-            verdict = judge({field: absent, "prompt": "dusk"})
+            verdict = judge({field: absent, "prompt": "dusk"}, operation="createImageToVideo")
             assert "first-or-last-frame" in [row.rule for row in verdict.violations]
 
 
