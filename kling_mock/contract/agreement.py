@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from kling_mock.contract.readings import HOLE, Reading, fits, read
+from kling_mock.contract.errors import Catalogue
+from kling_mock.contract.readings import Reading, read
 from kling_mock.contract.target import Answer
 from kling_mock.core.documents import Documents, Place
 from kling_mock.core.expressions import ABSENT
@@ -122,24 +123,10 @@ class Agreement:
         states = self.provider.lifecycle.states.values()
         return frozenset(column for state in states for column in state.words if _tells(list(states), column))
 
-    # Errors
-
-    def errors(self, answer: Answer, any_status: bool = False) -> list[str]:
-        """The entries of the catalogue that a reply may be, by status, envelope and the values that are no text."""
-        return [name for name, entry in self._catalogue() if self._may_be(entry, answer, any_status)]
-
-    def _catalogue(self) -> Iterator[tuple[str, Place]]:
-        return self.root.get("x-mock-errors").get("catalogue").items()
-
-    def _may_be(self, entry: Place, answer: Answer, any_status: bool) -> bool:
-        envelopes = self.root.get("x-mock-errors").get("envelopes")
-        envelope = envelopes.get(entry.node.get("envelope", next(iter(envelopes.node))))
-        # A text is nobody's promise (most are assumed); numbers, booleans and words without a blank are codes.
-        codes = {f"error.{name}": value for name, value in entry.node.items() if is_code(value)}
-        document = answer.document
-        if document is ABSENT or not (any_status or entry.node["status"] == answer.status):
-            return False
-        return fits(envelope, document, codes)
+    @cached_property
+    def errors(self) -> Catalogue:
+        """The table of errors, by which replies are recognised."""
+        return Catalogue(self.provider)
 
     # Fixtures
 
@@ -148,11 +135,6 @@ class Agreement:
         """The fixtures that are exchanges, by file name."""
         rows = sorted(self.fixtures.glob("*.yaml")) if self.fixtures.is_dir() else []
         return {path.stem: read_yaml(path, path.name) for path in rows}
-
-
-def is_code(value: Any) -> bool:
-    """Whether a value of a catalogue entry is one that programs compare, and not a sentence."""
-    return not isinstance(value, str) or (" " not in value and not HOLE.search(value))
 
 
 def _strangeness(reading: Reading) -> tuple[bool, int]:

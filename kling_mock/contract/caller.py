@@ -202,7 +202,7 @@ class Caller:
         statuses = {self.provider.errors.catalogue[name].status for name in reasons}
         if self.control is None and answer.status in statuses:
             return
-        if not set(reasons) & set(self.agreement.errors(answer)):
+        if not set(reasons) & set(self.agreement.errors.coded(answer.document, answer.status)):
             self.fail(
                 check,
                 "it was not refused as the documents have it",
@@ -227,7 +227,15 @@ class Caller:
             saw=tuple(Sight(task.id, task.states[0], self._ended(task)) for task in tasks if task.states),
             scenario=preferences(request.headers).get("scenario") if self.control is not None else None,
         )
-        seen = Seen(operation, request, judgement, answer, exchange, tasks, tuple(self.agreement.errors(answer)))
+        seen = Seen(
+            operation,
+            request,
+            judgement,
+            answer,
+            exchange,
+            tasks,
+            tuple(self.agreement.errors.coded(answer.document, answer.status)),
+        )
         self.last = (seen,)
         return seen
 
@@ -282,7 +290,7 @@ class Caller:
 
     def _refusal(self, seen: Seen) -> bool:
         """Whether an answer without a task says that the job was refused, under whatever status."""
-        return not seen.tasks and seen.answer.status < 500 and bool(self.agreement.errors(seen.answer, any_status=True))
+        return not seen.tasks and seen.answer.status < 500 and bool(self.agreement.errors.coded(seen.answer.document))
 
     # Checking
 

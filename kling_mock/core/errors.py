@@ -66,8 +66,9 @@ class CatalogueEntry:
 
 @dataclass(frozen=True, slots=True)
 class ErrorTable:
-    """A provider's three tables, compiled."""
+    """A provider's three tables, compiled, and the `place` where they are written."""
 
+    place: Place
     catalogue: Mapping[str, CatalogueEntry]
     order: Mapping[str, int]
     situations: Mapping[str, str]
@@ -105,7 +106,7 @@ def compile_errors(place: Place) -> ErrorTable:
     order = place.get("order").node
     if sorted(order) != sorted(STAGES):
         raise place.get("order").error(f"must name each stage once: {', '.join(STAGES)}")
-    return ErrorTable(catalogue, {stage: i for i, stage in enumerate(order)}, dict(place.get("situations").node))
+    return ErrorTable(place, catalogue, {stage: i for i, stage in enumerate(order)}, dict(place.get("situations").node))
 
 
 def _entry(name: str, row: Place, envelope: Template) -> CatalogueEntry:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kling_mock.contract.drift import sightings
-from kling_mock.contract.drift.catalogue import Catalogue, Novelty
+from kling_mock.contract.drift import novelties, sightings
 from kling_mock.contract.drift.exchanges import Recorded
+from kling_mock.contract.drift.novelties import Novelty
 from kling_mock.contract.drift.requests import Measure, abridged, judged, keyword_of, refused
+from kling_mock.contract.errors import Catalogue
 from kling_mock.contract.replies import UNSEEN, Misfit, ReplyJudge, Unseen
 from kling_mock.core.calls import body_for
 from kling_mock.core.documents import Documents, Place, pointer
@@ -100,7 +101,7 @@ class Comparison:
         self.provider, self.measure = provider, measure
         self.root = Place(documents, file, "", documents[file])
         self.judge = ReplyJudge(documents, provider.name)
-        self.catalogue = Catalogue(self.root, provider)
+        self.catalogue = Catalogue(provider)
         self._pages = _pages(provider)
         self._readings = {name: sightings.readings(place) for name, place in self.judge.operations.items()}
 
@@ -128,8 +129,8 @@ class Comparison:
         misfits = self.judge.misfits(operation.id, one.status, one.content_type, body)
         fits = all(row.violation.severity == "warning" for row in misfits)
         known = body is not ABSENT and not isinstance(body, Unseen)
-        error = self.catalogue.is_error(one.status, body, fits) if known else one.status >= 300
-        new = self.catalogue.novelty(one.status, body, _asked(one, path)) if known and error else None
+        error = self.catalogue.is_error(body, one.status, fits) if known else one.status >= 300
+        new = novelties.novelty(self.catalogue, body, one.status, _asked(one, path)) if known and error else None
         return Look(operation, path, one, misfits, known, error, new)
 
     def _unknown(self, one: Recorded) -> Iterator[Sign]:
@@ -138,7 +139,7 @@ class Comparison:
         if one.status >= 400:
             if body is ABSENT or isinstance(body, Unseen):
                 return
-            new = self.catalogue.novelty(one.status, body, _asked(one, {}))
+            new = novelties.novelty(self.catalogue, body, one.status, _asked(one, {}))
             if new is not None:
                 yield _error("", one, new)
             return
@@ -180,14 +181,14 @@ class Comparison:
         """What was refused for what it asks for, and the rules accept."""
         if judgement.refused or one.status in NOT_OF_THE_REQUEST or one.status >= 500:
             return
-        names = self.catalogue.made_by(one.status, one.reply)
+        names = self.catalogue.made_by(one.reply, one.status)
         if new is not None:
             names = [new.like] if new.like else []
             mine = new.kind in ("new-error-text", "new-error-code") and operation.role == "create"
         else:
             mine = bool(names)
-        if mine and all(self.catalogue.judged(name, operation) for name in names):
-            says = new.text if new else self.catalogue.text(one.reply)
+        if mine and all(novelties.judged(self.provider, name, operation) for name in names):
+            says = new.text if new else novelties.said(self.catalogue, one.reply)
             message = f"was refused ({one.status}: {says}); our rules accept it"
             more = {"judgement": judgement, "operation": operation, "error": None if new else names[0], "new": new}
             yield Sign("refused-though-accepted", (operation.id, says), operation.id, "", message, one, says, more)
@@ -274,7 +275,7 @@ def _error(operation: str, one: Recorded, new: Novelty) -> Sign:
         "new-error-code": f"no error of the catalogue has this code: {values}",
         "new-error-text": f"no error of the catalogue says this: {values}{like}",
     }[new.kind]
-    return Sign(new.kind, (new.like, message), operation, pointer(new.path), message, one, new)
+    return Sign(new.kind, (new.like, message), operation, new.pointer, message, one, new)
 
 
 def _wild(path: Iterable[str | int]) -> str:
