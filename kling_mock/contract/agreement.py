@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -153,16 +153,15 @@ def _tells(states: list[State], column: str) -> bool:
     return all(len(found) == 1 for found in ends.values())
 
 
-def agreements(names: list[str] | None = None, folders: list[Path] | None = None) -> dict[str, Agreement]:
+def agreements(names: Sequence[str] = (), folders: Sequence[Path] = ()) -> dict[str, Agreement]:
     """The agreements of providers by name (all of them by default): the bundled ones and those of these folders.
 
     A provider's fixtures lie in the fixtures that ship, or in the folder `fixtures` beside its documents.
     Raises `SpecError`.
     """
-    given = folders or []
     found = {}
-    for name, provider in load_providers(names or (), given).items():
-        specs = next((folder for folder in reversed(given) if name in provider_names(folder)), bundled("specs"))
+    for name, provider in load_providers(names, folders).items():
+        specs = next((folder for folder in reversed(folders) if name in provider_names(folder)), bundled("specs"))
         own = specs == bundled("specs")
         fixtures = bundled("fixtures") / name if own else specs / name / "fixtures"
         found[name] = Agreement(provider, read_documents(specs, name), fixtures)

@@ -9,7 +9,7 @@ from kling_mock.contract.errors import Catalogue
 from kling_mock.core.compiling import compile_provider
 from kling_mock.core.provider import Provider
 from tests.conftest import AT, PROVIDERS
-from tests.contract.recorded import DOCUMENTS
+from tests.contract.recorded import KNOWN
 from tests.exchanges import every_provider
 
 
@@ -93,7 +93,7 @@ def test_a_text_that_nobody_says_is_the_only_entry_with_its_codes() -> None:
 
 def test_the_most_specific_entry_is_meant() -> None:
     """Where two fit, it is the one with more text of its own, wherever it stands in the table."""
-    documents = deepcopy(dict(DOCUMENTS["kling"]))
+    documents = deepcopy(dict(KNOWN["kling"].documents))
     table = documents["kling/errors.yaml"]["catalogue"]
     table["mode-invalid"] = {**table["value-invalid"], "message": "mode value '{$violation.value}' is invalid"}
     catalogue = Catalogue(compile_provider(documents, "kling"))
