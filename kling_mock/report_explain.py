@@ -142,7 +142,7 @@ def _error(agreement: Agreement, name: str) -> Facts:
         if key not in ("status", "evidence", "envelope"):
             yield key, text(value)
     yield "evidence", evidence_in_words(entry.evidence)
-    if asked := [situation for situation, answer in provider.errors.situations.items() if answer == name]:
+    if asked := provider.errors.answered(name):
         yield "answers", ", ".join(asked)
     features = provider.capabilities.features.values() if provider.capabilities else ()
     used = [rule.id for rule in provider.rules.values() if rule.error == name]

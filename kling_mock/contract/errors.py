@@ -133,18 +133,13 @@ def judgeable(provider: Provider, situation: str) -> bool:
     return stage in JUDGED and situation not in UNJUDGED and not (situation == "body" and others)
 
 
-def situations(provider: Provider, name: str) -> list[str]:
-    """The situations that an entry answers."""
-    return [situation for situation, answer in provider.errors.situations.items() if answer == name]
-
-
 def _is_plain(place: Bound) -> bool:
     return place.value is not ABSENT and not isinstance(place.value, dict | list)
 
 
 def _values(name: str, node: Mapping[str, Any], provider: Provider, said: str) -> dict[str, Any]:
     """What an entry says, by expression; in a hole for our own judgement's message stands only what that can say."""
-    message = said if all(judgeable(provider, row) for row in situations(provider, name)) else ".*"
+    message = said if all(judgeable(provider, row) for row in provider.errors.answered(name)) else ".*"
     holes = {"$violation.message": message, "$violation.field": r"(?:request body|\S*)"}
     values = {f"error.{key}": value for key, value in node.items() if key not in SPECIAL}
     texts = {key: pattern(value, lambda hole: _hole(hole, holes)) for key, value in values.items() if _has_holes(value)}

@@ -75,10 +75,16 @@ class ErrorTable:
 
     def answer(self, violation: Violation) -> str:
         """The name of the catalogue entry that answers a violation."""
-        if violation.error is not None:
-            return violation.error
-        exact = self.situations.get(violation.situation)
-        return exact if exact is not None else self.situations[violation.stage]
+        return violation.error if violation.error is not None else self.answering(violation.situation)
+
+    def answering(self, situation: str) -> str:
+        """The name of the catalogue entry that answers a situation."""
+        exact = self.situations.get(situation)
+        return exact if exact is not None else self.situations[situation.partition(".")[0]]
+
+    def answered(self, name: str) -> list[str]:
+        """The situations that a catalogue entry answers."""
+        return [situation for situation, answer in self.situations.items() if answer == name]
 
     def rank(self, violation: Violation) -> int:
         """The place of the violation's stage in the provider's order."""

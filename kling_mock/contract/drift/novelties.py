@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kling_mock.contract.drift.mending import free, slug
-from kling_mock.contract.errors import Catalogue, default, is_code, is_sentence, judgeable, shown, situations
+from kling_mock.contract.errors import Catalogue, default, is_code, is_sentence, judgeable, shown
 from kling_mock.contract.readings import Reading
 from kling_mock.core.errors import SPECIAL
 from kling_mock.core.provider import Operation, Provider
@@ -56,7 +56,7 @@ def novelty(catalogue: Catalogue, document: Any, status: int, request: Any) -> N
 
 def judged(provider: Provider, name: str, operation: Operation) -> bool:
     """Whether an entry, in answer to this operation, speaks only of what can be told from the request alone."""
-    answered = [row for row in situations(provider, name) if _may_arise(row, operation)]
+    answered = [row for row in provider.errors.answered(name) if _may_arise(row, operation)]
     named = [rule for rule in provider.rules.values() if rule.error == name]
     table = provider.capabilities
     features = [row for row in (table.features.values() if table else ()) if name in (row.error, row.nowhere)]
