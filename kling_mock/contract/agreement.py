@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,8 +84,8 @@ class Agreement:
         document = answer.document
         if answer.status >= 300 or document is ABSENT:
             return None
-        readings = [read(form.template, document) for form in self.forms[operation.id] if form.status == answer.status]
-        return min(readings, key=_strangeness, default=None)
+        templates = [form.template for form in self.forms[operation.id] if form.status == answer.status]
+        return closest(templates, document) if templates else None
 
     def sightings(self, operation: Operation, answer: Answer) -> list[Sighting]:
         """The tasks that a reply shows, in order."""
@@ -135,6 +135,11 @@ class Agreement:
         """The fixtures that are exchanges, by file name."""
         rows = sorted(self.fixtures.glob("*.yaml")) if self.fixtures.is_dir() else []
         return {path.stem: read_yaml(path, path.name) for path in rows}
+
+
+def closest(templates: Iterable[Place], document: Any) -> Reading:
+    """A document as it is read by the template that it fits best."""
+    return min((read(template, document) for template in templates), key=_strangeness)
 
 
 def _strangeness(reading: Reading) -> tuple[bool, int]:

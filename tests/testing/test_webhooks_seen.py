@@ -61,7 +61,7 @@ def create(kling: Kling, url: str) -> str:
 
 def states(receiver: Receiver) -> list[str]:
     """What has come."""
-    return [got.json["task_status"] for got in receiver.got]
+    return [got.document["task_status"] for got in receiver.got]
 
 
 # Followed sleeps
@@ -102,7 +102,7 @@ def test_an_events_timeout_waits_too(kling: Kling, receiver: Receiver) -> None:
     done = threading.Event()
 
     def answer(got: Any) -> Says:
-        if got.json["task_status"] == "succeed":
+        if got.document["task_status"] == "succeed":
             done.set()
         return Says()
 
@@ -159,7 +159,7 @@ def test_webhooks_are_typed(kling: Kling, receiver: Receiver) -> None:
     kling.clock.advance("1m")
     assert [row.outcome for row in kling.webhooks()] == ["delivered"] * 6
     documents = [row.json for row in kling.webhooks(task)]
-    assert documents == [got.json for got in receiver.got if got.json["task_id"] == task]
+    assert documents == [got.document for got in receiver.got if got.json["task_id"] == task]
     assert documents[2]["task_result"]["videos"][0]["url"] == kling.tasks()[0].files[0]
 
 
