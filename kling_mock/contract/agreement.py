@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from kling_mock.contract.errors import Catalogue
-from kling_mock.contract.readings import Reading, read
+from kling_mock.contract.readings import Reading, read, same
 from kling_mock.contract.target import Answer
 from kling_mock.core.documents import Documents, Place
 from kling_mock.core.expressions import ABSENT
@@ -114,7 +114,7 @@ class Agreement:
         words = {name.removeprefix("state."): value for name, value in values.items() if name.startswith("state.")}
         telling = [name for name in words if name in self.columns]
         for name, state in self.provider.lifecycle.states.items():
-            if telling and all(_same(state.words[column], words[column]) for column in telling):
+            if telling and all(same(state.words[column], words[column]) for column in telling):
                 yield name
 
     @cached_property
@@ -144,10 +144,6 @@ def closest(templates: Iterable[Place], document: Any) -> Reading:
 
 def _strangeness(reading: Reading) -> tuple[bool, int]:
     return "task.id" not in reading.bound and not reading.rows, len(reading.misfits)
-
-
-def _same(word: Any, shown: Any) -> bool:
-    return type(word) is type(shown) and word == shown
 
 
 def _tells(states: list[State], column: str) -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from kling_mock.contract.readings import HOLE, Bound, Reading, own, pattern, read
+from kling_mock.contract.readings import HOLE, Bound, Reading, own, pattern, read, same
 from kling_mock.core.errors import SPECIAL
 from kling_mock.core.expressions import ABSENT, text
-from kling_mock.core.messages import MESSAGES, json_type
+from kling_mock.core.messages import MESSAGES
 from kling_mock.core.provider import Provider
 
 JUDGED = ("body", "parameters", "rules", "capabilities")
@@ -161,7 +161,7 @@ def _own(value: Any, found: Any) -> int | None:
     if isinstance(value, re.Pattern):
         match = value.fullmatch(found) if isinstance(found, str) else None
         return own(match) if match else None
-    return len(text(value)) if json_type(value) == json_type(found) and value == found else None
+    return len(text(value)) if same(value, found) else None
 
 
 def _said(provider: Provider) -> str:

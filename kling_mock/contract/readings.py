@@ -191,6 +191,11 @@ def pattern(written: str, hole: Callable[[str], str] = lambda _: ".*") -> re.Pat
     return re.compile("".join(parts), re.DOTALL)
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are one in JSON: 1 is not true, and no text."""
+    return type(one) is type(other) and bool(one == other)
+
+
 def own(match: re.Match[str]) -> int:
     """How many characters of a text stand in none of the holes."""
     return len(match[0]) - sum(map(len, match.groups()))

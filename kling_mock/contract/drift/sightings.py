@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kling_mock.contract.readings import Reading, read
+from kling_mock.contract.readings import Reading, read, same
 from kling_mock.core.documents import Place
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.lifecycle import Lifecycle
@@ -72,7 +72,7 @@ def strange(lifecycle: Lifecycle, sighting: Sighting) -> list[Word]:
     return [
         word
         for word in sighting.words
-        if not any(_same(state.words.get(word.column), word.value) for state in lifecycle.states.values())
+        if not any(same(state.words.get(word.column), word.value) for state in lifecycle.states.values())
     ]
 
 
@@ -80,11 +80,7 @@ def states(lifecycle: Lifecycle, words: Iterable[Word]) -> frozenset[str]:
     """The states that all of these words fit."""
     told = list(words)
     rows = lifecycle.states.values()
-    return frozenset(row.name for row in rows if all(_same(row.words.get(word.column), word.value) for word in told))
-
-
-def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)
+    return frozenset(row.name for row in rows if all(same(row.words.get(word.column), word.value) for word in told))
 
 
 def may_follow(lifecycle: Lifecycle, before: Iterable[str], after: Iterable[str]) -> bool:
