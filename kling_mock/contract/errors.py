@@ -80,8 +80,10 @@ class Catalogue:
 
     def recognised(self, document: Any, status: int) -> list[str]:
         """The entry that makes a body; where none has the sentence that came, the only one with its codes."""
+        if made := self.made_by(document, status):
+            return made
         coded = self.coded(document, status)
-        return self.made_by(document, status) or (coded if len(coded) == 1 else [])
+        return coded if len(coded) == 1 else []
 
     def is_error(self, document: Any, status: int, fits: bool) -> bool:
         """Whether a reply is an error: by its status, by the form of an error under a good one, or, where its body
