@@ -48,7 +48,7 @@ def novelty(catalogue: Catalogue, document: Any, status: int, request: Any) -> N
     values = dict(_values(forms[envelope], request))
     like = _like(catalogue, envelope, forms[envelope])
     kind: Literal["new-error-text", "new-error-code"] = "new-error-text"
-    if like is None and any(not isinstance(value, str) or " " not in value for value in values.values()):
+    if like is None and not all(map(is_sentence, values.values())):
         kind = "new-error-code"
     at = next((row.pointer for row in shown(forms[envelope]) if _is_new(kind, values.get(_key(row.name)))), "")
     return Novelty(kind, at, envelope, values, like)
