@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from kling_mock.cli_judging import Amount, cannot, interruptible
+from kling_mock.cli_judging import Amount, agreed, cannot, interruptible
 from kling_mock.cli_options import colored, specs_option
-from kling_mock.core.problems import SpecError, closest
+from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.core.redaction import redacted
 
@@ -224,13 +224,9 @@ def _suites(
     target: str | None, names: tuple[str, ...], folders: tuple[Path, ...], settings: Settings
 ) -> Iterator[list[Suite]]:
     """The suites to run; the mock itself is started for them where no target is given."""
-    from kling_mock.contract.agreement import agreements
     from kling_mock.contract.suite import CannotRun, Suite
 
-    try:
-        found = agreements(list(names), list(folders))
-    except SpecError as error:
-        cannot("; ".join(map(str, error.problems)))
+    found = agreed(names, folders)
     with ExitStack() as stack:
         where = {name: target or stack.enter_context(itself(row.provider)) for name, row in found.items()}
         try:

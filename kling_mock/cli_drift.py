@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kling_mock.cli_judging import cannot, interruptible
+from kling_mock.cli_judging import agreed, cannot, interruptible
 from kling_mock.cli_options import colored, specs_option
-from kling_mock.core.problems import SpecError, closest
-from kling_mock.loading import bundled, load_providers, provider_names, read_documents
+from kling_mock.core.problems import closest
 
 if TYPE_CHECKING:  # no other command needs the contract kit
     from kling_mock.contract.drift.comparing import Compared, Known
@@ -45,7 +44,7 @@ def drift(files: tuple[str, ...], provider: str | None, form: str, folders: tupl
     from kling_mock.server.facts import measure
 
     with interruptible():
-        known = _known(folders)
+        known = agreed((), folders)
         if provider is not None and provider not in known:
             cannot(f"there is no provider {provider!r}{closest(provider, known)}")
         found = compare([_read(file) for file in files], known, provider, measure)
@@ -57,16 +56,6 @@ def drift(files: tuple[str, ...], provider: str | None, form: str, folders: tupl
             report = FORMATS[form](found)
         click.echo(report, color=colored(), nl=bool(report))
     sys.exit(1 if found.drifts else 0)
-
-
-def _known(folders: tuple[Path, ...]) -> Known:
-    """All providers with their documents; exit 2 where these are wrong."""
-    where = {name: folder for folder in (bundled("specs"), *folders) for name in provider_names(folder)}
-    try:
-        rows = load_providers((), folders)
-        return {name: (provider, read_documents(where[name], name)) for name, provider in rows.items()}
-    except SpecError as error:
-        cannot("; ".join(map(str, error.problems)))
 
 
 def _read(file: str) -> Recording:

@@ -12,19 +12,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path  # noqa: TID251 - a command line, not the core
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from kling_mock import reports
-from kling_mock.cli_options import colored, fail, load, specs_option
+from kling_mock.cli_options import colored, fail, malformed, specs_option
 from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.reading import NotJson, parse_json
-from kling_mock.loading import bundled, load_providers, provider_names, read_documents
+from kling_mock.loading import load_providers
 from kling_mock.payloads import CannotJudge, Judge
-from kling_mock.report_explain import Subject, explained, ids
+from kling_mock.report_explain import explained, ids
 from kling_mock.report_formats import FORMATS
 from kling_mock.reports import Item, plain
+
+if TYPE_CHECKING:  # only some commands need the documents themselves
+    from kling_mock.contract.agreement import Agreement
 
 CANNOT, INTERRUPTED, UNREAD = 2, 130, 141
 GUESSED = "[default: guessed from the payload]"
@@ -56,6 +59,23 @@ def cannot(message: str) -> NoReturn:
     """End with one clear line and the exit code of what cannot be judged."""
     click.echo(f"kling-mock: {plain(message)}", err=True)
     sys.exit(CANNOT)
+
+
+def unread(error: SpecError) -> NoReturn:
+    """End with the problems of the documents by which nothing can be judged."""
+    cannot("; ".join(map(str, error.problems)))
+
+
+def agreed(
+    names: tuple[str, ...], folders: tuple[Path, ...], end: Callable[[SpecError], NoReturn] = unread
+) -> dict[str, Agreement]:
+    """The providers with their documents, all by default; a clear end where these are wrong."""
+    from kling_mock.contract.agreement import agreements
+
+    try:
+        return agreements(names, folders)
+    except SpecError as error:
+        end(error)
 
 
 def once(context: click.Context, parameter: click.Parameter, values: tuple[Any, ...]) -> Any:
@@ -95,7 +115,7 @@ def judges(folders: tuple[Path, ...]) -> Judge:
     try:
         return Judge(load_providers((), folders)) if folders else Judge()
     except SpecError as error:
-        cannot("; ".join(map(str, error.problems)))
+        unread(error)
 
 
 def judged(judge: Judge, file: str, provider: str | None, operation: str | None) -> Item:
@@ -208,32 +228,25 @@ def explain(name: str | None, provider: str | None, folders: tuple[Path, ...]) -
     kling-mock explain createImageToVideo/mode/enum
     """
     with interruptible():
-        found = list(subjects(provider, folders))
+        found = list(agreed((provider,) if provider else (), folders, malformed).values())
         click.echo("\n".join(map(plain, listed(found) if name is None else told(found, name))))
 
 
-def listed(found: list[Subject]) -> Iterator[str]:
+def listed(found: list[Agreement]) -> Iterator[str]:
     """A line for everything that can be explained."""
-    for subject in found:
-        yield subject.provider.name
-        yield from (f"  {kind:10}  {known:32}  {says}" for kind, known, says in ids(subject))
+    for agreement in found:
+        yield agreement.provider.name
+        yield from (f"  {kind:10}  {known:32}  {says}" for kind, known, says in ids(agreement))
 
 
-def told(found: list[Subject], name: str) -> Iterator[str]:
+def told(found: list[Agreement], name: str) -> Iterator[str]:
     """What each provider's documents say under a name, with an empty line between them; exit 1 where none does."""
-    blocks = [lines for subject in found if (lines := list(explained(subject, name)))]
+    blocks = [lines for agreement in found if (lines := list(explained(agreement, name)))]
     if not blocks:
-        near = closest(name, {row[1] for subject in found for row in ids(subject)})
+        near = closest(name, {row[1] for agreement in found for row in ids(agreement)})
         fail(
             f"nothing here is called {plain(name)!r}"
             + (near if "did you" in near else "; `kling-mock explain` lists all")
         )
     for number, lines in enumerate(blocks):
         yield from ("", *lines) if number else lines
-
-
-def subjects(wanted: str | None, folders: tuple[Path, ...]) -> Iterator[Subject]:
-    """The providers with their documents: the one that is wanted, or all."""
-    where = {name: folder for folder in (bundled("specs"), *folders) for name in provider_names(folder)}
-    for name, provider in load((wanted,) if wanted else (), folders).items():
-        yield Subject(provider, read_documents(where[name], name))

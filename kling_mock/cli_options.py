@@ -35,12 +35,17 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+def malformed(error: SpecError) -> NoReturn:
+    """End with every problem of the documents."""
+    fail("\n            ".join(map(str, error.problems)))
+
+
 def load(names: tuple[str, ...], folders: tuple[Path, ...]) -> dict[str, Provider]:
     """The providers, or a clear end with every problem of their documents."""
     try:
         return load_providers(names, folders)
     except SpecError as error:
-        fail("\n            ".join(map(str, error.problems)))
+        malformed(error)
 
 
 def prefixes_of(values: tuple[str, ...], known: Mapping[str, object]) -> dict[str, str]:

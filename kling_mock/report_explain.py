@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kling_mock.core.capabilities import Capabilities, Cell, Feature
-from kling_mock.core.documents import Documents, Place
+from kling_mock.core.documents import Place
 from kling_mock.core.expressions import text
 from kling_mock.core.model import Violation
 from kling_mock.core.provider import Provider
 from kling_mock.report_examples import Example, Examples, shown
 from kling_mock.reports import evidence_in_words, patch_in_words
+
+if TYPE_CHECKING:
+    from kling_mock.contract.agreement import Agreement
 
 WIDTH = 16
 MOST_TEXT = 400
@@ -21,22 +24,9 @@ SCOPE: Mapping[str, Any] = {"request": {"id": "", "method": "POST", "target": "/
 Lines = Iterator[str]
 
 
-class Subject(NamedTuple):
-    """A provider with the documents that it was compiled from."""
-
-    provider: Provider
-    documents: Documents
-
-    @property
-    def root(self) -> Place:
-        """The provider's OpenAPI document."""
-        file = f"{self.provider.name}/openapi.yaml"
-        return Place(self.documents, file, "", self.documents[file])
-
-
-def ids(subject: Subject) -> Iterator[tuple[str, str, str]]:
+def ids(agreement: Agreement) -> Iterator[tuple[str, str, str]]:
     """Everything that can be explained, as kind, id and a few words."""
-    provider = subject.provider
+    provider = agreement.provider
     yield from (("rule", rule.id, rule.message) for rule in provider.rules.values())
     if provider.capabilities:
         yield from (("feature", row.name, row.called) for row in provider.capabilities.features.values())
@@ -46,14 +36,14 @@ def ids(subject: Subject) -> Iterator[tuple[str, str, str]]:
     yield from (("not judged", row.name, row.why) for row in provider.not_judged.values())
 
 
-def explained(subject: Subject, name: str) -> Lines:
+def explained(agreement: Agreement, name: str) -> Lines:
     """All that a provider's documents say under a name; nothing when they do not know it."""
-    for kind, known, _ in ids(subject):
+    for kind, known, _ in ids(agreement):
         if known == name:
-            yield f"{subject.provider.name} {kind} {name}"
-            yield from (_indented(label, value) for label, value in KINDS[kind](subject, name))
-    if facts := list(_keyword(subject, name)):
-        yield f"{subject.provider.name} keyword {name}"
+            yield f"{agreement.provider.name} {kind} {name}"
+            yield from (_indented(label, value) for label, value in KINDS[kind](agreement, name))
+    if facts := list(_keyword(agreement, name)):
+        yield f"{agreement.provider.name} keyword {name}"
         yield from (_indented(label, value) for label, value in facts)
 
 
@@ -69,12 +59,12 @@ def _json(value: Any) -> str:
 Facts = Iterator[tuple[str, str]]
 
 
-def _rule(subject: Subject, name: str) -> Facts:
-    rule, node = subject.provider.rules[name], subject.root.get("x-mock-rules").get(name).node
+def _rule(agreement: Agreement, name: str) -> Facts:
+    rule, node = agreement.provider.rules[name], agreement.root.get("x-mock-rules").get(name).node
     yield "says", f"{rule.field} {rule.message}" if rule.field else rule.message
     yield "severity", rule.severity
     if rule.severity == "refused":
-        yield from _told(subject.provider, rule.violation(rule.field or "", "..."))
+        yield from _told(agreement.provider, rule.violation(rule.field or "", "..."))
     if rule.reason:
         yield "the task fails", rule.reason
     yield "evidence", evidence_in_words(rule.evidence)
@@ -91,8 +81,8 @@ def _told(provider: Provider, violation: Violation) -> Facts:
     yield "the provider", f"HTTP {status}" + (f": {told}" if told else "")
 
 
-def _feature(subject: Subject, name: str) -> Facts:
-    table = subject.provider.capabilities
+def _feature(agreement: Agreement, name: str) -> Facts:
+    table = agreement.provider.capabilities
     assert table is not None
     feature = table.features[name]
     yield "says", f"{feature.called} works with the models, modes and seconds below"
@@ -100,9 +90,9 @@ def _feature(subject: Subject, name: str) -> Facts:
     yield "in", ", ".join(sorted(feature.kinds))
     yield "severity", feature.severity
     if feature.severity == "refused":
-        yield from _told(subject.provider, _example(feature))
+        yield from _told(agreement.provider, _example(feature))
     yield "evidence", evidence_in_words(feature.evidence)
-    yield from _shown(Examples(subject.provider, subject.root).of_feature(name))
+    yield from _shown(Examples(agreement.provider, agreement.root).of_feature(name))
     yield from _table(table, name)
 
 
@@ -143,16 +133,16 @@ def _cell(table: Capabilities, cell: Cell) -> str:
     return f"{told}, without {without}" if without else told
 
 
-def _error(subject: Subject, name: str) -> Facts:
-    provider = subject.provider
+def _error(agreement: Agreement, name: str) -> Facts:
+    provider = agreement.provider
     entry = provider.errors.catalogue[name]
-    node = subject.root.get("x-mock-errors").get("catalogue").get(name).node
+    node = agreement.root.get("x-mock-errors").get("catalogue").get(name).node
     yield "status", f"HTTP {entry.status}"
     for key, value in node.items():
         if key not in ("status", "evidence", "envelope"):
             yield key, text(value)
     yield "evidence", evidence_in_words(entry.evidence)
-    if asked := [situation for situation, answer in provider.errors.situations.items() if answer == name]:
+    if asked := provider.errors.answered(name):
         yield "answers", ", ".join(asked)
     features = provider.capabilities.features.values() if provider.capabilities else ()
     used = [rule.id for rule in provider.rules.values() if rule.error == name]
@@ -161,8 +151,8 @@ def _error(subject: Subject, name: str) -> Facts:
         yield "of", ", ".join(used)
 
 
-def _scenario(subject: Subject, name: str) -> Facts:
-    scenario = subject.provider.scenarios[name]
+def _scenario(agreement: Agreement, name: str) -> Facts:
+    scenario = agreement.provider.scenarios[name]
     yield "shows", scenario.shows
     yield "asked for by", f"[mock:{name}] in a prompt, or the header Prefer: scenario={name}"
     if scenario.parameters:
@@ -177,14 +167,14 @@ def _scenario(subject: Subject, name: str) -> Facts:
     yield "evidence", evidence_in_words(scenario.evidence)
 
 
-def _not_judged(subject: Subject, name: str) -> Facts:
-    row = subject.provider.not_judged[name]
+def _not_judged(agreement: Agreement, name: str) -> Facts:
+    row = agreement.provider.not_judged[name]
     yield "why", row.why
     if row.field:
         yield "brought up by", row.field
 
 
-KINDS: Mapping[str, Callable[[Subject, str], Facts]] = {
+KINDS: Mapping[str, Callable[[Agreement, str], Facts]] = {
     "rule": _rule,
     "feature": _feature,
     "error": _error,
@@ -193,17 +183,17 @@ KINDS: Mapping[str, Callable[[Subject, str], Facts]] = {
 }
 
 
-def _keyword(subject: Subject, name: str) -> Facts:
+def _keyword(agreement: Agreement, name: str) -> Facts:
     """A keyword of a body's schema, named as violations name it: operation, pointer, keyword."""
     operation, *path = name.split("/")
-    if operation not in subject.provider.operations or not path:
+    if operation not in agreement.provider.operations or not path:
         return
     if path[-1] == "unknown":
         yield "says", "the documents name no such key here: the provider ignores it"
         yield "severity", "warning"
-        yield from _shown(example_of(subject, name))
+        yield from _shown(example_of(agreement, name))
         return
-    places = members_of(subject, operation, path[:-1])
+    places = members_of(agreement, operation, path[:-1])
     if not places:
         return
     yield "in", f"{operation} /{'/'.join(path[:-1])}"
@@ -211,27 +201,27 @@ def _keyword(subject: Subject, name: str) -> Facts:
     if description := next((part["description"] for part in parts if "description" in part), None):
         yield "says", str(description)
     yield from sorted(dict.fromkeys(fact for part in parts for fact in _limits(part, path[-1])))
-    yield "evidence", evidence_in_words(subject.provider.keyword_evidence)
-    yield from _shown(example_of(subject, name))
+    yield "evidence", evidence_in_words(agreement.provider.keyword_evidence)
+    yield from _shown(example_of(agreement, name))
 
 
-def example_of(subject: Subject, name: str) -> Example | None:
+def example_of(agreement: Agreement, name: str) -> Example | None:
     """The examples of a keyword, if some are found."""
     operation, *path, keyword = name.split("/")
-    schemas = members_of(subject, operation, path[:-1] if keyword == "unknown" else path)
-    tops = members_of(subject, operation, path[:1]) or schemas
+    schemas = members_of(agreement, operation, path[:-1] if keyword == "unknown" else path)
+    tops = members_of(agreement, operation, path[:1]) or schemas
     if not schemas or not tops:
         return None
-    return Examples(subject.provider, subject.root).of_keyword(name, schemas, tops)
+    return Examples(agreement.provider, agreement.root).of_keyword(name, schemas, tops)
 
 
-def members_of(subject: Subject, operation: str, path: Iterable[str]) -> list[Place]:
+def members_of(agreement: Agreement, operation: str, path: Iterable[str]) -> list[Place]:
     """The schemas of a member of an operation's body: what is always asked of it before what depends on others."""
-    found = subject.provider.operations[operation]
-    asked = subject.root.get("paths").get(found.path).get(found.method.lower()).get("requestBody")
+    found = agreement.provider.operations[operation]
+    asked = agreement.root.get("paths").get(found.path).get(found.method.lower()).get("requestBody")
     media_type = next(iter(found.bodies), "")
     places = [asked.get("content").get(media_type).get("schema")]
-    rules = subject.root.get("x-mock-rules")
+    rules = agreement.root.get("x-mock-rules")
     for name in path:
         places = [below for place in places for below in _below(place, name, rules)]
     return [place for place in places if isinstance(place.node, Mapping)]

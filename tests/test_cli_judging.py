@@ -19,8 +19,9 @@ from click.testing import CliRunner, Result
 
 from kling_mock import __version__
 from kling_mock.cli import main
-from kling_mock.loading import bundled, load_providers, read_documents
-from kling_mock.report_explain import Subject, explained, ids
+from kling_mock.contract.agreement import agreements
+from kling_mock.loading import bundled
+from kling_mock.report_explain import explained, ids
 
 COMMAND = [sys.executable, "-P", "-m", "kling_mock"]
 TOYS = Path(__file__).parent / "providers"
@@ -668,14 +669,13 @@ def test_without_a_name_everything_is_listed() -> None:
     got = invoke("explain", "--specs", str(TOYS))
     assert "toymaker" in got.stdout.splitlines()
     assert any(line.split()[:2] == ["rule", "a-kite-needs-wind"] for line in got.stdout.splitlines())
-    for provider in load_providers().values():
-        subject = Subject(provider, read_documents(bundled("specs"), provider.name))
-        for kind, name, _ in ids(subject):
+    for agreement in agreements().values():
+        for kind, name, _ in ids(agreement):
             assert f"  {kind:10}  {name} " in got.stdout
-            lines = list(explained(subject, name))
-            assert f"{provider.name} {kind} {name}" in lines  # an error and a scenario may have one name
+            lines = list(explained(agreement, name))
+            assert f"{agreement.provider.name} {kind} {name}" in lines  # an error and a scenario may have one name
             assert len(lines) > 2
-        assert {kind for kind, _, _ in ids(subject)} >= {"rule", "error", "scenario"}
+        assert {kind for kind, _, _ in ids(agreement)} >= {"rule", "error", "scenario"}
 
 
 def test_an_unknown_name_gets_the_closest() -> None:

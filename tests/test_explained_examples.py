@@ -8,24 +8,18 @@ from typing import Any
 
 import pytest
 
+from kling_mock.contract.agreement import Agreement, agreements
 from kling_mock.core.provider import Provider
-from kling_mock.loading import bundled, load_providers, read_documents
 from kling_mock.payloads import Judge
 from kling_mock.report_examples import Example, Examples, shown
-from kling_mock.report_explain import Subject, example_of, explained
+from kling_mock.report_explain import example_of, explained
 from tests.conftest import TOYS
 from tests.test_rules import EDGES, I2V
 
-BUNDLED = load_providers()
-FEATURES = [(p.name, f) for p in BUNDLED.values() if p.capabilities for f in p.capabilities.features]
+AGREED = agreements(folders=[TOYS])
+TABLES = {name: row.provider.capabilities for name, row in AGREED.items()}
+FEATURES = [(name, feature) for name, table in TABLES.items() if table for feature in table.features]
 KEYWORDS = [f"{I2V}/{id_}" for id_ in EDGES]
-
-
-def subject(name: str) -> Subject:
-    """A provider with its documents: a bundled one, or the toymaker."""
-    if name in BUNDLED:
-        return Subject(BUNDLED[name], read_documents(bundled("specs"), name))
-    return Subject(load_providers(folders=[TOYS])[name], read_documents(TOYS, name))
 
 
 def found(provider: Provider, operation: str, body: Any) -> Mapping[str, str]:
@@ -34,7 +28,7 @@ def found(provider: Provider, operation: str, body: Any) -> Mapping[str, str]:
     return {row.rule: row.severity for row in verdict.violations}
 
 
-def lines(about: Subject, name: str) -> list[str]:
+def lines(about: Agreement, name: str) -> list[str]:
     """The lines of `explain` that show a payload."""
     return [line.strip() for line in explained(about, name) if line.startswith(("  valid ", "  invalid "))]
 
@@ -48,7 +42,7 @@ def told(example: Example) -> list[str]:
 @pytest.mark.parametrize(("provider", "feature"), FEATURES)
 def test_a_features_examples_are_valid_and_invalid(provider: str, feature: str) -> None:
     """One asks for the feature and is accepted, one is refused for the feature alone; both are printed."""
-    about = subject(provider)
+    about = AGREED[provider]
     table = about.provider.capabilities
     example = Examples(about.provider, about.root).of_feature(feature)
     assert table is not None
@@ -63,7 +57,7 @@ def test_a_features_examples_are_valid_and_invalid(provider: str, feature: str) 
 @pytest.mark.parametrize("id_", KEYWORDS)
 def test_a_keywords_examples_are_valid_and_invalid(id_: str) -> None:
     """One has the value and breaks nothing at all, one breaks the keyword (and at most one thing beside it)."""
-    about = subject("kling")
+    about = AGREED["kling"]
     example = example_of(about, id_)
     assert example is not None
     operation = example.operation
@@ -86,13 +80,13 @@ LIMITS = {
 @pytest.mark.parametrize("id_", LIMITS)
 def test_a_limit_that_holds_under_a_condition_is_told(id_: str) -> None:
     """What is asked of a value only where it is heeded is shown too; what rules ask is said by the rules."""
-    told = [line for line in explained(subject("kling"), f"{I2V}/{id_}") if line.startswith("  accepted ")]
+    told = [line for line in explained(AGREED["kling"], f"{I2V}/{id_}") if line.startswith("  accepted ")]
     assert told == [f"  {'accepted':16}  {limit}" for limit in LIMITS[id_]]
 
 
 def test_a_broken_limit_is_broken_by_as_little_as_can_be() -> None:
     """A field's own limit goes before those of others."""
-    example = example_of(subject("kling"), f"{I2V}/cfg_scale/maximum")
+    example = example_of(AGREED["kling"], f"{I2V}/cfg_scale/maximum")
     assert example is not None
     assert (example.valid["cfg_scale"], example.invalid["cfg_scale"]) == (1, 2)
 
@@ -109,6 +103,6 @@ def test_a_payload_is_shown_in_short() -> None:
 
 def test_what_has_no_example_is_explained_without_one() -> None:
     """A keyword that no payload can break by what is tried has no example, and the rest is told."""
-    about = subject("toymaker")
+    about = AGREED["toymaker"]
     assert example_of(about, "orderToy/toy/contentEncoding") is None
     assert lines(about, "orderToy/toy/enum") != []

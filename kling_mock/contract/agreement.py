@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from kling_mock.contract.readings import HOLE, Reading, fits, read
+from kling_mock.contract.errors import Catalogue
+from kling_mock.contract.readings import Reading, read, same
 from kling_mock.contract.target import Answer
 from kling_mock.core.documents import Documents, Place
 from kling_mock.core.expressions import ABSENT
@@ -83,8 +84,8 @@ class Agreement:
         document = answer.document
         if answer.status >= 300 or document is ABSENT:
             return None
-        readings = [read(form.template, document) for form in self.forms[operation.id] if form.status == answer.status]
-        return min(readings, key=_strangeness, default=None)
+        templates = [form.template for form in self.forms[operation.id] if form.status == answer.status]
+        return closest(templates, document) if templates else None
 
     def sightings(self, operation: Operation, answer: Answer) -> list[Sighting]:
         """The tasks that a reply shows, in order."""
@@ -113,7 +114,7 @@ class Agreement:
         words = {name.removeprefix("state."): value for name, value in values.items() if name.startswith("state.")}
         telling = [name for name in words if name in self.columns]
         for name, state in self.provider.lifecycle.states.items():
-            if telling and all(_same(state.words[column], words[column]) for column in telling):
+            if telling and all(same(state.words[column], words[column]) for column in telling):
                 yield name
 
     @cached_property
@@ -122,24 +123,10 @@ class Agreement:
         states = self.provider.lifecycle.states.values()
         return frozenset(column for state in states for column in state.words if _tells(list(states), column))
 
-    # Errors
-
-    def errors(self, answer: Answer, any_status: bool = False) -> list[str]:
-        """The entries of the catalogue that a reply may be, by status, envelope and the values that are no text."""
-        return [name for name, entry in self._catalogue() if self._may_be(entry, answer, any_status)]
-
-    def _catalogue(self) -> Iterator[tuple[str, Place]]:
-        return self.root.get("x-mock-errors").get("catalogue").items()
-
-    def _may_be(self, entry: Place, answer: Answer, any_status: bool) -> bool:
-        envelopes = self.root.get("x-mock-errors").get("envelopes")
-        envelope = envelopes.get(entry.node.get("envelope", next(iter(envelopes.node))))
-        # A text is nobody's promise (most are assumed); numbers, booleans and words without a blank are codes.
-        codes = {f"error.{name}": value for name, value in entry.node.items() if is_code(value)}
-        document = answer.document
-        if document is ABSENT or not (any_status or entry.node["status"] == answer.status):
-            return False
-        return fits(envelope, document, codes)
+    @cached_property
+    def errors(self) -> Catalogue:
+        """The table of errors, by which replies are recognised."""
+        return Catalogue(self.provider)
 
     # Fixtures
 
@@ -150,17 +137,13 @@ class Agreement:
         return {path.stem: read_yaml(path, path.name) for path in rows}
 
 
-def is_code(value: Any) -> bool:
-    """Whether a value of a catalogue entry is one that programs compare, and not a sentence."""
-    return not isinstance(value, str) or (" " not in value and not HOLE.search(value))
+def closest(templates: Iterable[Place], document: Any) -> Reading:
+    """A document as it is read by the template that it fits best."""
+    return min((read(template, document) for template in templates), key=_strangeness)
 
 
 def _strangeness(reading: Reading) -> tuple[bool, int]:
     return "task.id" not in reading.bound and not reading.rows, len(reading.misfits)
-
-
-def _same(word: Any, shown: Any) -> bool:
-    return type(word) is type(shown) and word == shown
 
 
 def _tells(states: list[State], column: str) -> bool:
@@ -171,16 +154,15 @@ def _tells(states: list[State], column: str) -> bool:
     return all(len(found) == 1 for found in ends.values())
 
 
-def agreements(names: list[str] | None = None, folders: list[Path] | None = None) -> dict[str, Agreement]:
+def agreements(names: Sequence[str] = (), folders: Sequence[Path] = ()) -> dict[str, Agreement]:
     """The agreements of providers by name (all of them by default): the bundled ones and those of these folders.
 
     A provider's fixtures lie in the fixtures that ship, or in the folder `fixtures` beside its documents.
     Raises `SpecError`.
     """
-    given = folders or []
     found = {}
-    for name, provider in load_providers(names or (), given).items():
-        specs = next((folder for folder in reversed(given) if name in provider_names(folder)), bundled("specs"))
+    for name, provider in load_providers(names, folders).items():
+        specs = next((folder for folder in reversed(folders) if name in provider_names(folder)), bundled("specs"))
         own = specs == bundled("specs")
         fixtures = bundled("fixtures") / name if own else specs / name / "fixtures"
         found[name] = Agreement(provider, read_documents(specs, name), fixtures)

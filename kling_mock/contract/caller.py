@@ -6,7 +6,6 @@ so it is known of every request what the documents say of it and what it may cos
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any, Never
@@ -15,26 +14,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kling_mock.contract.agreement import Agreement, Sighting
+from kling_mock.contract.commands import Commands
 from kling_mock.contract.control import Control
-from kling_mock.contract.failures import CHECKS, Failure, curl
 from kling_mock.contract.messages import Message, judged
+from kling_mock.contract.notes import Notes
 from kling_mock.contract.purse import LeftOut, MoneySpent, Purse, Spent
 from kling_mock.contract.referee import Referee
 from kling_mock.contract.target import Answer, Target, Unanswered
 from kling_mock.core.calls import preferences
 from kling_mock.core.expressions import ABSENT, text
-from kling_mock.core.hiding import hidden
 from kling_mock.core.judging import Judgement
 from kling_mock.core.model import Attempt, Exchange, Request, Sight, Violation
 from kling_mock.core.provider import Operation
 from kling_mock.core.redaction import redacted
 from kling_mock.credentials import credential as credential_of
-from kling_mock.credentials import way_of
 
 WAITS_MS = (1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
 """How long a busy target is given, a probe long."""
-SHOWN = frozenset({"content-type", "prefer"})
-"""The headers of a request that are kept: credentials are not."""
 
 
 class Ended(Exception):
@@ -68,33 +64,25 @@ class Caller:
         credentials: Mapping[str, str],
         purse: Purse,
         referee: Referee,
+        notes: Notes,
         control: Control | None = None,
         account: str | None = None,
     ) -> None:
         self.agreement, self.target, self.purse, self.referee = agreement, target, purse, referee
         self.provider = agreement.provider
         self.control, self.account = control, account
-        self.failures: list[Failure] = []
-        self.exchanges: list[Exchange] = []
-        self.phase, self.probe = "", ""
+        self.notes = notes
+        self.commands = Commands(self.provider, target.url, credentials)
         self.last: tuple[Seen, ...] = ()
         self.credentials = credentials
         self._now = self._named = self._waited = 0
-        self._words: dict[str, str | None] = {}
 
     def stranger(self) -> Caller:
         """Somebody else at the same mock: a caller with an account of its own, who writes down with this one."""
         assert self.control is not None
         account = self.control.open_account(self.provider.name)
-        known = self.agreement, self.target, account.credentials, self.purse, self.referee
-        other = Caller(*known, self.control, account.id)
-        other.failures, other.exchanges, other.phase, other.probe = (
-            self.failures,
-            self.exchanges,
-            self.phase,
-            self.probe,
-        )
-        return other
+        known = self.agreement, self.target, account.credentials, self.purse, self.referee, self.notes
+        return Caller(*known, self.control, account.id)
 
     # Time
 
@@ -132,7 +120,7 @@ class Caller:
 
         `words` stand for this one in a line for a shell; without them it is no secret, and stands there itself.
         """
-        self._words.update(dict.fromkeys((shown or {}).values(), words))
+        self.commands.name(shown or {}, words)
         headers = self.credential(message.operation) if shown is None else shown
         request = message.request()
         signed = replace(request, headers={**request.headers, **headers})
@@ -197,7 +185,7 @@ class Caller:
             answer = self.target.send(request)
         except Unanswered as error:
             self.stop("answered", f"there was no answer: {error}")
-        self._write(request, ABSENT, answer)
+        self.notes.passed(request, ABSENT, answer, at=self._now, account=self.account)
         return answer
 
     def told(self, answer: Answer, check: str, *reasons: str) -> None:
@@ -209,21 +197,23 @@ class Caller:
         statuses = {self.provider.errors.catalogue[name].status for name in reasons}
         if self.control is None and answer.status in statuses:
             return
-        if not set(reasons) & set(self.agreement.errors(answer)):
+        if not set(reasons) & set(self.agreement.errors.coded(answer.document, answer.status)):
             self.fail(
                 check,
                 "it was not refused as the documents have it",
                 expected=reasons,
-                got=[answer.status, _body(answer)],
+                got=[answer.status, answer.shown],
             )
 
     def _seen(self, operation: Operation, request: Request, judgement: Judgement, answer: Answer) -> Seen:
         tasks = tuple(self.agreement.sightings(operation, answer))
         billed = judgement.quote if operation.role == "create" and answer.status < 300 and tasks else None
-        exchange = self._write(
+        exchange = self.notes.passed(
             request,
             judgement.call.document,
             answer,
+            at=self._now,
+            account=self.account,
             operation=operation.id,
             role=operation.role,
             task=tasks[0].id if tasks and operation.role != "list" else None,
@@ -234,31 +224,17 @@ class Caller:
             saw=tuple(Sight(task.id, task.states[0], self._ended(task)) for task in tasks if task.states),
             scenario=preferences(request.headers).get("scenario") if self.control is not None else None,
         )
-        seen = Seen(operation, request, judgement, answer, exchange, tasks, tuple(self.agreement.errors(answer)))
+        seen = Seen(
+            operation,
+            request,
+            judgement,
+            answer,
+            exchange,
+            tasks,
+            tuple(self.agreement.errors.coded(answer.document, answer.status)),
+        )
         self.last = (seen,)
         return seen
-
-    def _write(self, request: Request, document: Any, answer: Answer, **words: Any) -> Exchange:
-        """Write an exchange down as the journal does; `words` are what is known of it beyond request and answer."""
-        asked = {
-            "method": request.method,
-            "path": request.path,
-            "query": request.query,
-            "headers": {name: value for name, value in request.headers.items() if name in SHOWN},
-            "body": None if document is ABSENT else document,
-        }
-        known = {"operation": None, "role": None, "task": None, **words}
-        exchange = Exchange(
-            at=self._now,
-            ordinal=len(self.exchanges) + 1,
-            provider=self.provider.name,
-            account=self.account,
-            request=asked,
-            reply={"status": answer.status, "headers": dict(answer.headers), "body": _body(answer)},
-            **known,
-        )
-        self.exchanges.append(exchange)
-        return exchange
 
     def _ended(self, task: Sighting) -> bool:
         return all(self.provider.lifecycle.ended(state) for state in task.states)
@@ -289,7 +265,7 @@ class Caller:
 
     def _refusal(self, seen: Seen) -> bool:
         """Whether an answer without a task says that the job was refused, under whatever status."""
-        return not seen.tasks and seen.answer.status < 500 and bool(self.agreement.errors(seen.answer, any_status=True))
+        return not seen.tasks and seen.answer.status < 500 and bool(self.agreement.errors.coded(seen.answer.document))
 
     # Checking
 
@@ -305,7 +281,7 @@ class Caller:
                 "error",
                 "no entry of the catalogue has this status, envelope and code",
                 seen,
-                got=_body(seen.answer),
+                got=seen.answer.shown,
             )
         for task in seen.tasks:
             shown = {name: value for name, value in task.values.items() if name.startswith("state.")}
@@ -338,21 +314,19 @@ class Caller:
         last = seen[-1] if seen else None
         operation = last.operation if last else operation
         request = last.request if last else request
-        self.failures.append(
-            Failure(
-                check=check,
-                provider=self.provider.name,
-                phase=self.phase,
-                probe=self.probe,
-                message=redacted(message),
-                operation=operation.id if operation else None,
-                pointer=at,
-                expected=hidden(expected),
-                got=hidden(got),
-                exchanges=tuple(row.exchange for row in seen),
-                curl=self._curl(operation, request) if operation and request else command and redacted(command),
-                breaks=CHECKS[check].breaks,
-            )
+        if operation and request:
+            command = self.commands.repeating(operation, request)
+        self.notes.failed(
+            check,
+            message,
+            operation=operation.id if operation else None,
+            pointer=at,
+            expected=expected,
+            got=got,
+            exchanges=tuple(row.exchange for row in seen),
+            curl=self.commands.repeating(operation, request)
+            if operation and request
+            else command and redacted(command),
         )
 
     def stop(self, check: str, message: str, *seen: Seen, **words: Any) -> Never:
@@ -360,47 +334,13 @@ class Caller:
         self.fail(check, message, *seen, **words)
         raise Ended
 
-    def _curl(self, operation: Operation, request: Request) -> str:
-        query = f"?{request.query}" if request.query else ""
-        url = redacted(f"{self.target.url}{request.path}{query}")
-        return curl(url, request.method, request.headers, request.body, self._struck(operation, request))
-
-    def _struck(self, operation: Operation, request: Request) -> dict[str, str]:
-        """The headers of a request that hold a credential, as words of a shell that say which one it was."""
-        own, sent = self._secret(operation), request.headers
-        told = {name: self._words.get(sent[name], own[name]) for name in own.keys() & sent.keys()}
-        return {name: words for name, words in told.items() if words is not None}
-
-    def unfiltered(self, operation: Operation, command: str, shown: Mapping[str, str] | None = None) -> str:
-        """A line for a shell in which somebody has struck out the credential, with words of the shell in its place.
-
-        Where something else was `shown` instead, which is no secret, that stands there, or nothing.
-        """
-        words = {header: f'-H "{header}: {value}" ' for header, value in self._secret(operation).items()}
-        if shown is not None:
-            words = {name: f"-H '{name}: {shown[name]}' " if name in shown else "" for name in words}
-        for header, told in words.items():
-            struck = re.compile(rf"-H '{re.escape(header)}: \[Filtered\]' ?", re.IGNORECASE)
-            command = struck.sub(told.replace("\\", r"\\"), command)
-        return command
-
-    def _secret(self, operation: Operation) -> dict[str, str]:
-        """The headers that hold a credential, as words of a shell."""
-        words = {}
-        for scheme in (scheme for alternative in operation.security for scheme in alternative):
-            way = way_of(self.credentials, scheme)
-            variable = self.provider.credentials[way.credential].variable
-            value = f"$(kling-mock token --provider {self.provider.name})" if way.jwt else f"${variable}"
-            words[scheme.header] = f"{scheme.prefix} {value}".strip()
-        return words
-
     # Expecting
 
     def accepted(self, seen: Seen) -> None:
         """It was answered with success, as the documents allow it. Raises `Ended` where it was not."""
         if not seen.ok:
             told = f"it was refused (HTTP {seen.answer.status})"
-            self.stop("accepted", told, seen, expected="success", got=_body(seen.answer))
+            self.stop("accepted", told, seen, expected="success", got=seen.answer.shown)
 
     def refused(self, seen: Seen, *reasons: str) -> None:
         """It was refused with one of these entries of the catalogue."""
@@ -408,7 +348,7 @@ class Caller:
         if seen.ok:
             self.stop("refused", "it was accepted", seen, expected=" or ".join(expected), got=seen.answer.status)
         if not set(reasons) & set(seen.errors):
-            self.fail("reason", "it was refused for another reason", seen, expected=expected, got=_body(seen.answer))
+            self.fail("reason", "it was refused for another reason", seen, expected=expected, got=seen.answer.shown)
 
     def answers(self, violation: Violation) -> str:
         """The entry of the catalogue that answers a violation."""
@@ -416,10 +356,4 @@ class Caller:
 
     def reason(self, situation: str) -> str:
         """The entry of the catalogue that answers a situation."""
-        return self.answers(Violation("", "", "", situation=situation))
-
-
-def _body(answer: Answer) -> Any:
-    """The body of an answer as it may be shown: JSON, or the beginning of a text."""
-    document = answer.document
-    return answer.body[:300].decode("utf-8", "replace") if document is ABSENT else document
+        return self.provider.errors.answering(situation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -75,28 +74,6 @@ class Failure(Struct, frozen=True):
     def title(self) -> str:
         """Where it was, in short."""
         return f"{self.provider} {self.phase}: {self.probe}"
-
-
-def curl(url: str, method: str, headers: Mapping[str, str], body: bytes, secret: Mapping[str, str]) -> str:
-    """A line for a shell that repeats a request. `secret` are the headers that hold a credential, as shell words."""
-    words = ["curl", "-i", "-X", method, shlex.quote(url)]
-    for name, value in headers.items():
-        if name not in ("host", "content-length"):
-            words += ["-H", f'"{name}: {secret[name]}"' if name in secret else shlex.quote(f"{name}: {value}")]
-    if body:
-        words += _data(body)
-    return " ".join(words)
-
-
-def _data(body: bytes) -> list[str]:
-    """The body as it stands, never taken for a file's name, or the name of a file that is to be written."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return ["--data-binary", f"@body.bin  # {len(body)} bytes"]
-    if len(text) <= 2000:
-        return ["--data-raw", shlex.quote(text)]
-    return ["--data-binary", f"@body.json  # {len(body)} bytes"]
 
 
 def brief(value: Any, longest: int = 200) -> str:

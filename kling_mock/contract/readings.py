@@ -7,12 +7,12 @@ the reply of any target, without a provider's word in the code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from kling_mock.core.documents import Place, escape
-from kling_mock.core.expressions import ABSENT
+from kling_mock.core.expressions import ABSENT, text
 
 HOLE = re.compile(r"\{\$([^{}]*)\}")
 NAME = re.compile(r"[\w.#/-]+")
@@ -21,11 +21,19 @@ UNITS = {"ms": 1, "s": 1000}
 
 
 class Bound(NamedTuple):
-    """A value that stands where the template has an expression, where that is, and the expression as it is written."""
+    """A value that stands where the template has an expression, where that is, and the expression as it is written.
+
+    ABSENT is the value where nothing stands.
+    """
 
     pointer: str
     value: Any
     written: str
+
+    @property
+    def name(self) -> str:
+        """What the expression speaks of."""
+        return _name(self.written)
 
     @property
     def instant(self) -> float | None:
@@ -50,20 +58,35 @@ class Misfit(NamedTuple):
 
 
 class Reading:
-    """What a document says: `bound` by expression ("task.id"), `rows` by the list that they were rendered from.
+    """What a document says: every place of the template's expressions, and rows by the list they were rendered from.
 
-    `absent` are the expressions that the template has and the document does not say.
+    `own` counts the characters that are the template's own.
     """
 
     def __init__(self) -> None:
-        self.bound: dict[str, Bound] = {}
-        self.absent: set[str] = set()
+        self.places: list[Bound] = []
         self.rows: dict[str, list[Reading]] = {}
         self.misfits: list[Misfit] = []
+        self.own = 0
+
+    @property
+    def bound(self) -> dict[str, Bound]:
+        """What is said, by expression ("task.id"); of what is said twice the first place counts."""
+        found: dict[str, Bound] = {}
+        for place in self.places:
+            if place.value is not ABSENT:
+                found.setdefault(place.name, place)
+        return found
+
+    @property
+    def absent(self) -> set[str]:
+        """The expressions that the template has at a place where the document says nothing."""
+        return {place.name for place in self.places if place.value is ABSENT}
 
     def value(self, expression: str) -> Any:
         """The value of an expression; ABSENT where the document does not say it."""
-        return self.bound[expression].value if expression in self.bound else ABSENT
+        found = self.bound
+        return found[expression].value if expression in found else ABSENT
 
     def each(self) -> Iterator[Reading]:
         """This reading and those of all rows in it."""
@@ -87,9 +110,11 @@ def _read(place: Place, value: Any, at: str, into: Reading) -> None:
     elif isinstance(node, list):
         _array(place, value, at, into)
     elif isinstance(node, str) and (holes := HOLE.findall(node)):
-        _text(node, holes, value, at, into)
+        _string(node, holes, value, at, into)
     elif value != node or isinstance(value, bool) != isinstance(node, bool):
         into.misfits.append(Misfit(at, node, value))
+    else:
+        into.own += len(text(node))
 
 
 def _object(place: Place, value: Any, at: str, into: Reading) -> None:
@@ -117,7 +142,7 @@ def _lacking(place: Place, at: str, into: Reading) -> None:
             for key, part in place.items():
                 _lacking(part, f"{at}/{escape(key)}", into)
     elif isinstance(node, str) and (holes := HOLE.findall(node)):
-        into.absent.update(_name(hole) for hole in holes)
+        into.places += [Bound(at, ABSENT, hole) for hole in holes]
     elif not isinstance(node, list):
         into.misfits.append(Misfit(at, node, ABSENT))
 
@@ -126,8 +151,7 @@ def _rows(place: Place, value: Any, at: str, into: Reading) -> None:
     if not isinstance(value, list):
         into.misfits.append(Misfit(at, [], value))
         return
-    name = _name(HOLE.findall(place.node["$each"])[0])
-    rows = into.rows.setdefault(name, [])
+    rows = into.rows.setdefault(_name(HOLE.findall(place.node["$each"])[0]), [])
     for index, item in enumerate(value):
         row = Reading()
         _read(place.get("$as"), item, f"{at}/{index}", row)
@@ -144,15 +168,15 @@ def _array(place: Place, value: Any, at: str, into: Reading) -> None:
         _read(part, item, f"{at}/{index}", into)
 
 
-def _text(node: str, holes: list[str], value: Any, at: str, into: Reading) -> None:
+def _string(node: str, holes: list[str], value: Any, at: str, into: Reading) -> None:
     if len(holes) == 1 and HOLE.fullmatch(node):
-        # The first to be seen counts: a row of another list may say the same of another thing.
-        into.bound.setdefault(_name(holes[0]), Bound(at, value, holes[0]))
+        into.places.append(Bound(at, value, holes[0]))
         return
-    pattern = "".join("(.*)" if index % 2 else re.escape(part) for index, part in enumerate(HOLE.split(node)))
-    match = re.fullmatch(pattern, value, re.DOTALL) if isinstance(value, str) else None
+    match = pattern(node).fullmatch(value) if isinstance(value, str) else None
     if match is None:
         into.misfits.append(Misfit(at, node, value))
+    else:
+        into.own += own(match)
 
 
 def _name(expression: str) -> str:
@@ -161,10 +185,17 @@ def _name(expression: str) -> str:
     return match[0] if match else expression
 
 
-def fits(template: Place, document: Any, values: Mapping[str, Any]) -> bool:
-    """Whether a document is what a template renders with these values; what is not among them may be anything."""
-    reading = read(template, document)
-    told = {name: bound.value for name, bound in reading.bound.items()}
-    missing = reading.absent & values.keys()
-    same = all(told[name] == value for name, value in values.items() if name in told)
-    return same and not missing and not reading.misfits and bool(reading.bound)
+def pattern(written: str, hole: Callable[[str], str] = lambda _: ".*") -> re.Pattern[str]:
+    """A text with holes as the texts that it can become; `hole` says what may stand in the place of an expression."""
+    parts = (f"({hole(part)})" if index % 2 else re.escape(part) for index, part in enumerate(HOLE.split(written)))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are one in JSON: 1 is not true, and no text."""
+    return type(one) is type(other) and bool(one == other)
+
+
+def own(match: re.Match[str]) -> int:
+    """How many characters of a text stand in none of the holes."""
+    return len(match[0]) - sum(map(len, match.groups()))

@@ -15,6 +15,7 @@ from kling_mock.contract.control import Control, Refused
 from kling_mock.contract.coverage.counting import Coverage
 from kling_mock.contract.failures import Failure
 from kling_mock.contract.messages import judged
+from kling_mock.contract.notes import Notes
 from kling_mock.contract.phases.examples import examples, rules
 from kling_mock.contract.phases.jobs import Jobs
 from kling_mock.contract.phases.lifecycles import lifecycles
@@ -214,8 +215,7 @@ class Suite:
         """Run one probe as an account of its own, where the target can make one. Raises `Stopped`."""
         if probe.only_mock and self.control is None:
             return Outcome(probe.phase, probe.name, probe.operation, left_out="only a mock can be made to do it")
-        caller = self._opened()
-        caller.phase, caller.probe = probe.phase, probe.name
+        caller = self._opened(Notes(self.agreement.provider.name, probe.phase, probe.name))
         left_out = None
         try:
             probe.run(caller)
@@ -234,7 +234,7 @@ class Suite:
         return self._outcome(probe, caller, left_out)
 
     def _outcome(self, probe: Probe, caller: Caller, left_out: str | None = None) -> Outcome:
-        rows = tuple(caller.failures), tuple(caller.exchanges)
+        rows = tuple(caller.notes.failures), tuple(caller.notes.exchanges)
         attempts = tuple(caller.attempts()) if probe.phase == "webhooks" else ()
         return Outcome(probe.phase, probe.name, probe.operation, *rows, left_out, attempts)
 
@@ -249,16 +249,17 @@ class Suite:
         enough = not schemes or any(needs(way) <= found.keys() for scheme in schemes for way in scheme.ways)
         return found if enough else {}
 
-    def _opened(self) -> Caller:
+    def _opened(self, notes: Notes) -> Caller:
         """A caller with an account: a fresh one at a mock, whose time stands still, or the one of the environment."""
         if self.control is None:
-            return self._caller(self._given, None)
+            return self._caller(self._given, None, notes)
         account = self.control.open_account(self.agreement.provider.name, self.settings.scenario)
         self.control.freeze(account.id)
-        return self._caller(account.credentials, account.id)
+        return self._caller(account.credentials, account.id, notes)
 
-    def _caller(self, credentials: Mapping[str, str], account: str | None) -> Caller:
-        return Caller(self.agreement, self.target, credentials, self.purse, self._referee, self.control, account)
+    def _caller(self, credentials: Mapping[str, str], account: str | None, notes: Notes) -> Caller:
+        known = self.agreement, self.target, credentials, self.purse, self._referee, notes
+        return Caller(*known, self.control, account)
 
 
 def _given_up(probe: Probe) -> Outcome:

@@ -35,6 +35,12 @@ class Answer(Struct, frozen=True):
         except (ValueError, RecursionError):
             return ABSENT
 
+    @property
+    def shown(self) -> Any:
+        """The body as it may be shown: JSON, or the beginning of a text."""
+        document = self.document
+        return self.body[:300].decode("utf-8", "replace") if document is ABSENT else document
+
 
 class Target(Protocol):
     """Something that answers: `url` takes the place of the provider's own address, without a slash at its end."""

@@ -66,18 +66,25 @@ class CatalogueEntry:
 
 @dataclass(frozen=True, slots=True)
 class ErrorTable:
-    """A provider's three tables, compiled."""
+    """A provider's three tables, compiled, and the `place` where they are written."""
 
+    place: Place
     catalogue: Mapping[str, CatalogueEntry]
     order: Mapping[str, int]
     situations: Mapping[str, str]
 
     def answer(self, violation: Violation) -> str:
         """The name of the catalogue entry that answers a violation."""
-        if violation.error is not None:
-            return violation.error
-        exact = self.situations.get(violation.situation)
-        return exact if exact is not None else self.situations[violation.stage]
+        return violation.error if violation.error is not None else self.answering(violation.situation)
+
+    def answering(self, situation: str) -> str:
+        """The name of the catalogue entry that answers a situation."""
+        exact = self.situations.get(situation)
+        return exact if exact is not None else self.situations[situation.partition(".")[0]]
+
+    def answered(self, name: str) -> list[str]:
+        """The situations that a catalogue entry answers."""
+        return [situation for situation, answer in self.situations.items() if answer == name]
 
     def rank(self, violation: Violation) -> int:
         """The place of the violation's stage in the provider's order."""
@@ -105,7 +112,7 @@ def compile_errors(place: Place) -> ErrorTable:
     order = place.get("order").node
     if sorted(order) != sorted(STAGES):
         raise place.get("order").error(f"must name each stage once: {', '.join(STAGES)}")
-    return ErrorTable(catalogue, {stage: i for i, stage in enumerate(order)}, dict(place.get("situations").node))
+    return ErrorTable(place, catalogue, {stage: i for i, stage in enumerate(order)}, dict(place.get("situations").node))
 
 
 def _entry(name: str, row: Place, envelope: Template) -> CatalogueEntry:

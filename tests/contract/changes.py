@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as changed
 from typing import Any
 
 from msgspec.structs import replace
@@ -239,6 +240,12 @@ def signed_otherwise(mock: Mock) -> None:
     """A mock that signs another body than it sends."""
     signed = mock.webhooks._signed
     mock.webhooks._signed = lambda words, lease, wall, body: signed(words, lease, wall, body + b" ")  # type: ignore[method-assign]
+
+
+def told_by_put(mock: Mock) -> None:
+    """A mock whose webhooks are no POSTs."""
+    sent = mock.webhooks._sent
+    mock.webhooks._sent = lambda provider, words, *rest: sent(provider, changed(words, method="PUT"), *rest)  # type: ignore[method-assign]
 
 
 def told_nothing(mock: Mock) -> None:

@@ -24,6 +24,7 @@ from tests.contract.changes import (
     remembered,
     shown,
     signed_otherwise,
+    told_by_put,
     told_nothing,
     told_twice,
     welcoming,
@@ -193,6 +194,7 @@ TASKS: dict[str, Mutant] = {
 
 WEBHOOKS: dict[str, Mutant] = {
     "webhooks never come": Mutant("webhook", "webhooks", told_nothing, "createImage, "),
+    "webhooks come by another method": Mutant("webhook", "webhooks", told_by_put, "createImage, "),
     "webhooks come in the wrong order": Mutant("webhook", "webhooks", by_default("webhook-reordered"), "createImage, "),
     "each state is told twice": Mutant("webhook", "webhooks", told_twice, "createImage, "),
     "webhooks are signed wrongly": Mutant("webhook", "webhooks", signed_otherwise, "createImage, "),

@@ -5,21 +5,20 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from kling_mock.contract.agreement import agreements
 from kling_mock.contract.drift.comparing import Compared, Drift, Known, compare
 from kling_mock.contract.drift.edits import Edit
 from kling_mock.contract.drift.recordings import read_recording
 from kling_mock.core.compiling import compile_provider
 from kling_mock.core.documents import Documents, tokens
-from kling_mock.loading import read_documents
 from kling_mock.server.facts import measure
-from tests.conftest import PROVIDERS
+from tests.conftest import TOYS
 from tests.exchanges import load, provider_of, written
-from tests.referee import where
 
-DOCUMENTS: Mapping[str, Documents] = {name: read_documents(where(name), name) for name in PROVIDERS}
-KNOWN: Known = {name: (provider, DOCUMENTS[name]) for name, provider in PROVIDERS.items()}
+KNOWN: Known = agreements(folders=[TOYS])
 DAY = "2026-11-21"
 EVIDENCE = {"kind": "observed", "source": "recorded.har", "date": DAY}
 WHY = f"observed {DAY}, recorded.har"
@@ -112,5 +111,6 @@ def applied(edits: Iterable[Edit], documents: Documents) -> dict[str, Any]:
 
 def after(provider: str, edits: Iterable[Edit]) -> Known:
     """The providers after some edits of one's documents, compiled anew."""
-    documents = applied(edits, DOCUMENTS[provider])
-    return {**KNOWN, provider: (compile_provider(documents, provider), documents)}
+    documents = applied(edits, KNOWN[provider].documents)
+    changed = replace(KNOWN[provider], provider=compile_provider(documents, provider), documents=documents)
+    return {**KNOWN, provider: changed}

@@ -10,7 +10,6 @@ import pytest
 from msgspec.structs import replace
 
 from kling_mock.contract.coverage.counting import DIMENSIONS, Coverage, Share, Tally
-from kling_mock.contract.coverage.errors import forms, recognised
 from kling_mock.contract.coverage.points import kind_of, listed
 from kling_mock.core.compiling import compile_provider
 from kling_mock.core.documents import Place
@@ -462,35 +461,6 @@ def test_another_providers_exchange_covers_nothing(toymaker: Provider) -> None:
 
 
 # Errors
-
-
-@every_provider
-def test_every_error_is_told_from_the_others_by_its_answer(provider: Provider) -> None:
-    """Rendered with words of a request, an entry is recognised; only what looks just like it is taken for it too."""
-    words = {"field": "image_tail", "value": "v 1", "message": "is wrong", "rule": "r", "pointer": "/image_tail"}
-    more = {"parts": 2, "dimensions": "model/mode", "values": "kling-v1/std", "called": "sound on"}
-    request = {"id": "id-1", "method": "PATCH", "target": "/x"}
-    known = forms(provider)
-    for variant in provider.variants:
-        scope = {"request": request, "violation": {**words, **more}, "now": AT + 54_321, "variant": variant}
-        replies = {name: provider.errors.reply(name, scope) for name in provider.errors.catalogue}
-        for name, reply in replies.items():
-            found = {entry.name for entry in recognised(known, reply.status, reply.body)}
-            alike = {other for other, row in replies.items() if (row.status, row.body) == (reply.status, reply.body)}
-            assert name in found
-            assert found == alike
-
-
-def test_an_answer_that_no_entry_makes_is_no_error(toymaker: Provider) -> None:
-    """Another status, another text, a page of a gateway, and an empty body."""
-    known = forms(toymaker)
-    body: dict[str, Any] = {"ok": False, "slip": {"kind": "no-key", "text": "Show your key"}, "trace": "trace-1"}
-    assert [entry.name for entry in recognised(known, 401, body)] == ["no-key"]
-    assert list(recognised(known, 402, body)) == []
-    assert list(recognised(known, 401, {**body, "ok": True})) == []
-    assert list(recognised(known, 401, {**body, "ok": 0})) == []
-    assert list(recognised(known, 401, "<html></html>")) == []
-    assert list(recognised(known, 401, None)) == []
 
 
 def test_errors_are_covered_by_what_the_mock_answers(watched: Watched) -> None:

@@ -31,8 +31,12 @@ def only(*entries: Any) -> Drift:
     assert row.date == EVIDENCE["date"]
     known = after(row.provider, row.edits)
     assert drifts(*entries, known=known) == []
-    provider, documents = known[row.provider]
-    assert [*check_examples(documents, row.provider), *check_deeply(documents, row.provider, provider)] == []
+    documents = known[row.provider].documents
+    wrong = [
+        *check_examples(documents, row.provider),
+        *check_deeply(documents, row.provider, known[row.provider].provider),
+    ]
+    assert wrong == []
     return row
 
 
@@ -257,11 +261,12 @@ def test_a_new_form_of_an_error() -> None:
     ]
 
 
-def test_a_new_text_where_errors_have_no_code() -> None:
-    """Where an envelope has nothing but a text, any other text is new."""
-    row = only(entry(BROKEN, lambda body: body.update(error="The moon is in the way")))
+@pytest.mark.parametrize("text", ["The moon is in the way", "月亮挡住了"])
+def test_a_new_text_where_errors_have_no_code(text: str) -> None:
+    """Where an envelope has nothing but a text, any other text is new, in a script without blanks too."""
+    row = only(entry(BROKEN, lambda body: body.update(error=text)))
     assert (row.kind, row.pointer) == ("new-error-text", "/error")
-    assert row.edits[0].value == {"status": 500, "error": "The moon is in the way", "evidence": EVIDENCE}
+    assert row.edits[0].value == {"status": 500, "error": text, "evidence": EVIDENCE}
 
 
 def test_an_error_under_a_good_status() -> None:

@@ -9,7 +9,8 @@ from typing import get_args
 import pytest
 
 from kling_mock.contract.caller import Caller
-from kling_mock.contract.failures import CHECKS, Breaks, Failure, brief, curl
+from kling_mock.contract.commands import curl
+from kling_mock.contract.failures import CHECKS, Breaks, Failure, brief
 from kling_mock.contract.phases.strangers import addressed, credentials, harmless
 from kling_mock.contract.probes import Probe
 from kling_mock.contract.reports import as_json, junit, lines

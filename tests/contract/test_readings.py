@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kling_mock.contract.readings import Misfit, Reading, fits, read
+from kling_mock.contract.readings import Misfit, Reading, read
 from kling_mock.core.documents import Place
 from kling_mock.core.expressions import ABSENT
 
@@ -149,18 +149,13 @@ def test_an_instant_is_understood_by_the_form_in_which_it_is_written(
 
 
 @pytest.mark.parametrize(
-    ("document", "fitting"),
+    ("template", "document", "characters"),
     [
-        ({"code": 1201, "message": "anything", "request_id": "x"}, True),
-        ({"code": 1201, "message": "anything", "request_id": "x", "more": 1}, True),
-        ({"code": 1200, "message": "anything", "request_id": "x"}, False),
-        ({"code": "1201", "message": "anything", "request_id": "x"}, False),
-        ({"message": "anything", "request_id": "x"}, False),
-        ({"error": {"code": 1201}}, False),
-        ([], False),
+        ({"code": 1201, "id": "{$request.id}"}, {"code": 1201, "id": "x"}, 4),
+        ({"path": "/tasks/{$task.id}", "ok": True}, {"path": "/tasks/7", "ok": True}, len("/tasks/true")),
+        ({"code": 1201}, {"code": 1200}, 0),
     ],
 )
-def test_a_document_fits_a_template_with_values(document: Any, fitting: bool) -> None:
-    """The values that are given have to stand where they belong; what has no value may be anything, or missing."""
-    envelope = {"code": "{$error.code}", "message": "{$error.message}", "request_id": "{$request.id}"}
-    assert fits(place(envelope), document, {"error.code": 1201}) is fitting
+def test_what_is_the_templates_own_is_counted(template: Any, document: Any, characters: int) -> None:
+    """Literals that are there, and what stands around the holes of a text."""
+    assert reading(template, document).own == characters

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from kling_mock.contract.drift.sightings import Course, Sighting, Word, may_follow, readings, sightings, states, strange
-from kling_mock.core.documents import Place
-from tests.contract.recorded import DOCUMENTS
+from kling_mock.contract.drift.sightings import Course, Sighting, Word, may_follow, sightings, states, strange
+from tests.contract.recorded import KNOWN
 from tests.exchanges import EXCHANGES, load, operation_of, provider_of
 
 
 def seen(name: str) -> list[Sighting]:
     """What a fixture's reply shows."""
-    provider, operation = provider_of(name), operation_of(name)
-    file = f"{provider.name}/openapi.yaml"
-    root = Place(DOCUMENTS[provider.name], file, "", DOCUMENTS[provider.name][file])
-    place = root.get("paths").get(operation.path).get(operation.method.lower())
-    return sightings(readings(place), load(name)["reply"]["body"])
+    forms = KNOWN[provider_of(name).name].forms[operation_of(name).id]
+    return sightings([form.template for form in forms], load(name)["reply"]["body"])
 
 
 @pytest.mark.parametrize("name", [name for name in EXCHANGES if "state" in load(name) and "reply" in load(name)])
@@ -32,10 +28,10 @@ def test_an_example_shows_its_task_in_its_state(name: str) -> None:
 def test_the_variant_that_shows_most_is_read() -> None:
     """Of two shapes of a reply the one whose places are there; an unknown word is strange wherever it stands."""
     (task, work) = seen("302ai/query-a-task-that-succeeded.yaml")
-    assert [word.path for word in task.words] == [("data", "status"), ("data", "task", "status")]
+    assert [word.pointer for word in task.words] == ["/data/status", "/data/task/status"]
     assert (task.id, work.id) == ("kling_9d44fd49ffc2", None)
     lifecycle = provider_of("302ai/query-a-task-that-succeeded.yaml").lifecycle
-    odd = Sighting(None, (Word("web", ("status",), 98), Word("web", ("state",), "99"), Word("web", ("x",), 99)))
+    odd = Sighting(None, (Word("web", "/status", 98), Word("web", "/state", "99"), Word("web", "/x", 99)))
     assert [word.value for word in strange(lifecycle, odd)] == [98, "99"]
     assert states(lifecycle, odd.words[2:]) == {"succeed"}
 

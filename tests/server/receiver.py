@@ -1,8 +1,7 @@
-"""A receiver of webhooks: a real HTTP server that writes down what comes and answers as it is told."""
+"""A receiver of webhooks that answers as it is told: late, in drips, elsewhere, or not at all."""
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
 import sys
@@ -10,27 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+
+from kling_mock.contract import receiver
+from kling_mock.contract.receiver import Got
 
 HELD = 30.0
 """Seconds: longer than any sender waits for an answer."""
-
-
-@dataclass(frozen=True)
-class Got:
-    """One request as it came in; header names are lower case. `ordinal` counts from 0."""
-
-    ordinal: int
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 @dataclass(frozen=True)
@@ -43,48 +29,20 @@ class Says:
     drips: bool = False
 
 
-class Receiver:
+class Receiver(receiver.Receiver):
     """`with Receiver() as receiver: receiver.url`; `answer` decides by the request, `says` is for all."""
 
     def __init__(self, says: Says | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.says, self.got = says or Says(), list[Got]()
+        super().__init__(host=host, port=port)
+        self.says = says or Says()
         self.answer: Callable[[Got], Says] = lambda got: self.says
-        self._came = threading.Condition()
         self._over = threading.Event()
-        self.at_once = self.most_at_once = 0
-        receiver = self
+        self.at_once = self.most_at_once = self._heard = 0
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                receiver._take(self)
-
-            do_GET = do_PUT = do_POST
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads, request_queue_size = True, 1024
-            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-
-            def handle_error(self, *_: object) -> None:
-                pass
-
-        self._server = Server((host, port), Handler)
-        self.port = self._server.server_address[1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/hook"
-
-    def _take(self, handler: BaseHTTPRequestHandler) -> None:
-        headers = {name.lower(): value for name, value in handler.headers.items()}
-        length = int(headers.get("content-length", 0))
-        body = handler.rfile.read(length)
-        if len(body) < length:
-            return  # the sender was killed in the middle of it: nothing has come
+    def reply(self, handler: BaseHTTPRequestHandler, got: Got) -> None:
+        """Answer as the request's `answer` says."""
         with self._came:
-            got = Got(len(self.got), handler.command, handler.path, headers, body)
-            self.got.append(got)
+            self._heard += 1
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
             self._came.notify_all()
@@ -114,18 +72,13 @@ class Receiver:
     def wait(self, count: int, seconds: float = 20) -> list[Got]:
         """The requests, as soon as there are so many of them."""
         with self._came:
-            enough = self._came.wait_for(lambda: len(self.got) >= count, seconds)
-        assert enough, f"{len(self.got)} of {count} webhooks came within {seconds} s"
+            enough = self._came.wait_for(lambda: self._heard >= count, seconds)
+        assert enough, f"{self._heard} of {count} webhooks came within {seconds} s"
         return list(self.got)
-
-    def __enter__(self) -> Receiver:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
 
 
 def free_port() -> int:

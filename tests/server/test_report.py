@@ -145,7 +145,7 @@ def test_a_webhook_that_was_delivered_tells_of_the_end(kling: Client, status: in
         task = task_of(create(kling, callback_url=receiver.url))
         kling.advance("5s")
         kling.mock.webhooks.deliver_due()
-        assert "succeed" in [got.json["task_status"] for got in receiver.got]
+        assert "succeed" in [got.document["task_status"] for got in receiver.got]
         assert [row["task"] for row in report(kling)["abandoned"]] == [task] * (status != 200)
         # When no attempt is left, it still was told nothing.
         kling.advance("3d")
@@ -232,7 +232,7 @@ def test_a_webhook_of_a_step_or_to_nowhere_tells_of_no_end(kling: Client) -> Non
     with Receiver() as receiver:
         stepped = task_of(create(kling, callback_url=receiver.url, prompt="a step"))
         kling.mock.webhooks.deliver_due()
-        assert [got.json["task_status"] for got in receiver.got] == ["submitted"]
+        assert [got.document["task_status"] for got in receiver.got] == ["submitted"]
     kling.advance("5s")
     kling.mock.webhooks.deliver_due()
     assert {row.outcome for row in kling.mock.store.webhooks() if row.task == refused} == {"refused"}

@@ -109,7 +109,7 @@ def test_each_state_is_told_in_order(
     assert outcomes(caller) == ["delivered"] * len(moments)
     assert [got.method for got in receiver.got] == ["POST"] * len(moments)
     assert {got.headers["content-type"] for got in receiver.got} == {words.content_type}
-    assert [wrong(name, operation, got.json) for got in receiver.got] == [[] for _ in moments]
+    assert [wrong(name, operation, got.document) for got in receiver.got] == [[] for _ in moments]
     assert all(task in got.body.decode() for got in receiver.got)
 
 
@@ -118,7 +118,7 @@ def test_the_documented_body_is_sent(kling: Client, receiver: Receiver) -> None:
     task = task_of(ask(kling, receiver.url, "createTextToVideo"))
     kling.advance("10s")
     kling.mock.deliver_due()
-    first, _, last = (got.json for got in receiver.got)
+    first, _, last = (got.document for got in receiver.got)
     shown = kling.send("GET", f"/v1/videos/text2video/{task}").json["data"]
     assert first == {
         "task_id": task,
@@ -150,7 +150,7 @@ def test_a_frozen_clock_delivers_what_is_due_and_nothing_more(kling: Client, rec
     for _ in range(3):
         kling.mock.deliver_due()
         wall.forward("3d")
-    assert [got.json["task_status"] for got in receiver.got] == ["submitted"]
+    assert [got.document["task_status"] for got in receiver.got] == ["submitted"]
     assert outcomes(kling) == ["delivered", None, None]
 
 
@@ -163,7 +163,7 @@ def test_a_forced_state_is_told(kling: Client, receiver: Receiver) -> None:
     kling.mock.deliver_due()
     kling.advance("1h")
     kling.mock.deliver_due()
-    told = [(got.json["task_status"], got.json["task_status_msg"]) for got in receiver.got]
+    told = [(got.document["task_status"], got.document["task_status_msg"]) for got in receiver.got]
     assert told == [("submitted", ""), ("failed", "the reason")]
 
 
@@ -212,7 +212,7 @@ def test_a_receiver_that_fails_is_tried_again(
     kling.mock.deliver_due()
     row = row_of(kling, "submitted")
     assert (statuses(row), row.outcome) == ([status, 200], "delivered")
-    again = [got for got in receiver.got if got.json["task_status"] == "submitted"]
+    again = [got for got in receiver.got if got.document["task_status"] == "submitted"]
     assert again[0].body == again[1].body
 
 
@@ -285,7 +285,7 @@ def test_a_jump_is_as_many_small_steps(providers: Mapping[str, Provider], make_m
             for step in ["0s", *steps]:
                 caller.advance(step)
                 caller.mock.deliver_due()
-            seen.append([got.json["task_status"] for got in receiver.got])
+            seen.append([got.document["task_status"] for got in receiver.got])
     assert seen[0] == seen[1]
     assert seen[0] == ["submitted", "processing", "succeed", "submitted", "submitted"]
 
@@ -298,7 +298,7 @@ def test_the_ladder_of_a_killed_one_goes_on(kling: Client, receiver: Receiver, w
     wall.forward("1m")
     kling.mock.deliver_due()
     kling.mock.deliver_due()
-    assert [got.json["task_status"] for got in receiver.got] == ["submitted"]
+    assert [got.document["task_status"] for got in receiver.got] == ["submitted"]
     assert rows(kling)[0].id == lease.webhook.id
 
 
@@ -397,7 +397,7 @@ def test_reordered_bodies(kling: Client, receiver: Receiver) -> None:
     ask(kling, receiver.url, prefer="scenario=webhook-reordered")
     kling.advance("10s")
     kling.mock.deliver_due()
-    bodies = [got.json for got in receiver.got]
+    bodies = [got.document for got in receiver.got]
     assert [body["task_status"] for body in bodies] == ["succeed", "processing", "submitted"]
     assert all(later["updated_at"] > earlier["updated_at"] for later, earlier in pairwise(bodies))
 

@@ -66,7 +66,7 @@ def test_what_a_create_brings_is_sent_at_once(served: Remote, receiver: Receiver
     ask(served, receiver.url)
     receiver.wait(1, SOON)
     time.sleep(0.3)
-    assert [got.json["task_status"] for got in receiver.got] == ["submitted"]
+    assert [got.document["task_status"] for got in receiver.got] == ["submitted"]
 
 
 def test_a_jump_of_the_clock_is_seen_at_once(served: Remote, receiver: Receiver) -> None:
@@ -75,7 +75,7 @@ def test_a_jump_of_the_clock_is_seen_at_once(served: Remote, receiver: Receiver)
     for step, count in (("2s", 2), ("1m", 3)):
         requests.post(f"{served.url}/_mock/clock", json={"advance": step}, timeout=10).raise_for_status()
         receiver.wait(count, SOON)
-    assert [got.json["task_status"] for got in receiver.got] == ["submitted", "processing", "succeed"]
+    assert [got.document["task_status"] for got in receiver.got] == ["submitted", "processing", "succeed"]
 
 
 def test_a_forced_state_is_seen_at_once(served: Remote, receiver: Receiver) -> None:
@@ -85,7 +85,7 @@ def test_a_forced_state_is_seen_at_once(served: Remote, receiver: Receiver) -> N
     until(settled(served))
     time.sleep(0.1)
     requests.post(f"{served.url}/_mock/tasks/{task}/state", json={"state": "failed"}, timeout=10).raise_for_status()
-    assert [got.json["task_status"] for got in receiver.wait(2, SOON)] == ["submitted", "failed"]
+    assert [got.document["task_status"] for got in receiver.wait(2, SOON)] == ["submitted", "failed"]
 
 
 def test_time_that_flows_brings_webhooks_by_itself(providers: Mapping[str, Provider], receiver: Receiver) -> None:
@@ -93,7 +93,7 @@ def test_time_that_flows_brings_webhooks_by_itself(providers: Mapping[str, Provi
     mock = Mock([providers["kling"]], Options(seed=SEED, speed=100), wall=wall_ms)
     with Running(mock) as running:
         ask(Remote(mock, providers["kling"], url=running.url), receiver.url)
-        assert [got.json["task_status"] for got in receiver.wait(3)] == ["submitted", "processing", "succeed"]
+        assert [got.document["task_status"] for got in receiver.wait(3)] == ["submitted", "processing", "succeed"]
 
 
 def test_a_ladder_runs_at_once(served: Remote, receiver: Receiver) -> None:
@@ -112,7 +112,7 @@ def test_a_jump_keeps_the_order_of_dates(served: Remote, receiver: Receiver) -> 
     ask(served, receiver.url, prefer="latency=realistic")
     receiver.wait(1, SOON)
     steering.advance(served.mock, "1h")
-    said = [got.json["task_status"] for got in receiver.wait(4)]
+    said = [got.document["task_status"] for got in receiver.wait(4)]
     assert (sorted(said[:3]), said[3]) == (["processing", "submitted", "submitted"], "succeed")
 
 
@@ -123,7 +123,7 @@ def test_one_jump_over_everything_keeps_it_too(served: Remote, receiver: Receive
     ask(served, receiver.url, prefer="latency=realistic")
     steering.advance(served.mock, "1h")
     served.mock.deliverer.start()
-    said = [got.json["task_status"] for got in receiver.wait(4)]
+    said = [got.document["task_status"] for got in receiver.wait(4)]
     assert (sorted(said[:3]), said[3]) == (["processing", "submitted", "submitted"], "succeed")
 
 
@@ -200,7 +200,7 @@ def test_all_come_to_a_receiver_that_has_more_than_are_held(
     steering.advance(served.mock, "1h")
     seen: dict[str, list[str]] = {task: [] for task in tasks}
     for got in receiver.wait(300, 30):
-        seen[got.json["task_id"]].append(got.json["task_status"])
+        seen[got.document["task_id"]].append(got.document["task_status"])
     assert set(map(tuple, seen.values())) == {("submitted", "processing", "succeed")}
     until(settled(served))
     assert len(receiver.got) == 300
@@ -215,7 +215,7 @@ def test_rows_that_waited_too_long_for_their_turn_are_taken_on_anew(served: Remo
     served.mock.deliverer.start()
     receiver.wait(len(tasks), 20)
     until(settled(served))
-    assert Counter(got.json["task_id"] for got in receiver.got) == Counter(tasks)
+    assert Counter(got.document["task_id"] for got in receiver.got) == Counter(tasks)
 
 
 def test_webhooks_of_a_task_come_one_after_the_other(served: Remote, receiver: Receiver) -> None:
@@ -223,7 +223,7 @@ def test_webhooks_of_a_task_come_one_after_the_other(served: Remote, receiver: R
     receiver.says = Says(after=0.2)
     ask(served, receiver.url)
     steering.advance(served.mock, "1h")
-    assert [got.json["task_status"] for got in receiver.wait(3)] == ["submitted", "processing", "succeed"]
+    assert [got.document["task_status"] for got in receiver.wait(3)] == ["submitted", "processing", "succeed"]
     assert receiver.most_at_once == 1
 
 
@@ -234,7 +234,7 @@ def test_a_thousand_webhooks_come_once_each(served: Remote, receiver: Receiver) 
     steering.advance(served.mock, "1h")
     seen: dict[str, list[str]] = {task: [] for task in tasks}
     for got in receiver.wait(1002, 60):
-        seen[got.json["task_id"]].append(got.json["task_status"])
+        seen[got.document["task_id"]].append(got.document["task_status"])
     assert set(map(tuple, seen.values())) == {("submitted", "processing", "succeed")}
     until(settled(served))
     assert len(receiver.got) == 1002
@@ -252,7 +252,7 @@ def test_two_deliverers_share_an_outbox(providers: Mapping[str, Provider], recei
     until(lambda: not first.store.waiting())
     first.deliverer.stop()
     second.deliverer.stop()
-    said = [(got.json["task_id"], got.json["task_status"]) for got in receiver.got]
+    said = [(got.document["task_id"], got.document["task_status"]) for got in receiver.got]
     assert len(said) == len(set(said)) == 3 * len(tasks)
 
 
@@ -269,7 +269,7 @@ def test_a_stopped_server_gives_back_what_it_had_taken(providers: Mapping[str, P
     receiver.says = Says()
     second = Mock([providers["kling"]], Options(seed=SEED), wall=wall_ms, store=first.store)
     assert second.deliver_due() == 30 - begun
-    said = [got.json["task_id"] for got in receiver.got]
+    said = [got.document["task_id"] for got in receiver.got]
     assert len(said) == len(set(said)) == 30
 
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,6 @@ from kling_mock.testing.session import Server
 
 TOYS = Path(__file__).parent.parent / "providers"
 CREATE = "/v1/videos/text2video"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """A running mock."""
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def kling(server: Server) -> Iterator[Kling]:
-    """A handle of a fresh account."""
-    with server.session() as session:
-        yield session.provider(server.default)
 
 
 def bearer(kling: Kling, token: str | None = None) -> Mapping[str, str]:

@@ -20,27 +20,12 @@ import requests
 from standardwebhooks import Webhook as Oracle
 
 from kling_mock.testing.handle import Kling
-from kling_mock.testing.session import Server
 from tests.server.receiver import Receiver, Says
 
 README = Path(__file__).parents[2] / "README.md"
 CREATE = "/v1/videos/text2video"
 REAL: dict[str, Any] = {"clock": time.perf_counter}
 """A clock that nobody takes over."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """A running mock."""
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture
-def kling(server: Server) -> Iterator[Kling]:
-    """A handle of a fresh account."""
-    with server.session() as session:
-        yield session.provider(server.default)
 
 
 @pytest.fixture
@@ -69,7 +54,7 @@ def create(kling: Kling, url: str) -> str:
 
 def states(receiver: Receiver) -> list[str]:
     """What has come."""
-    return [got.json["task_status"] for got in receiver.got]
+    return [got.document["task_status"] for got in receiver.got]
 
 
 # Followed sleeps
@@ -110,7 +95,7 @@ def test_an_events_timeout_waits_too(kling: Kling, receiver: Receiver) -> None:
     done = threading.Event()
 
     def answer(got: Any) -> Says:
-        if got.json["task_status"] == "succeed":
+        if got.document["task_status"] == "succeed":
             done.set()
         return Says()
 
@@ -167,7 +152,7 @@ def test_webhooks_are_typed(kling: Kling, receiver: Receiver) -> None:
     kling.clock.advance("1m")
     assert [row.outcome for row in kling.webhooks()] == ["delivered"] * 6
     documents = [row.json for row in kling.webhooks(task)]
-    assert documents == [got.json for got in receiver.got if got.json["task_id"] == task]
+    assert documents == [got.document for got in receiver.got if got.document["task_id"] == task]
     assert documents[2]["task_result"]["videos"][0]["url"] == kling.tasks()[0].files[0]
 
 

@@ -14,8 +14,8 @@ from typing import Any, Self
 from msgspec import Struct
 
 from kling_mock.contract.coverage import points, sights
-from kling_mock.contract.coverage.errors import forms
 from kling_mock.contract.coverage.points import Point
+from kling_mock.contract.errors import Catalogue
 from kling_mock.core.model import Attempt, Exchange
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
@@ -135,13 +135,13 @@ class Coverage(Tally):
     def __init__(self, provider: Provider) -> None:
         every = dict.fromkeys((point for row in DIMENSIONS.values() for point in row.points(provider)), 0)
         super().__init__(provider.name, provider.title, provider.version, provider.digest, every)
-        self._provider, self._forms = provider, forms(provider)
+        self._provider, self._catalogue = provider, Catalogue(provider)
         self._shown: dict[str, str] = {}
 
     def add(self, exchange: Exchange) -> Self:
         """Count what one exchange covers; one with another provider covers nothing here."""
         if exchange.provider == self.provider:
-            sighting = sights.Sighting(self._provider, exchange, self._forms, self._shown)
+            sighting = sights.Sighting(self._provider, exchange, self._catalogue, self._shown)
             for row in DIMENSIONS.values():
                 self._count(row.seen(sighting))
             self._remember(exchange)

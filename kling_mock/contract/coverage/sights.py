@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from kling_mock.contract.coverage.errors import Form, recognised
 from kling_mock.contract.coverage.points import (
     CREATED,
     Point,
@@ -21,6 +20,7 @@ from kling_mock.contract.coverage.points import (
     transition_point,
     value_point,
 )
+from kling_mock.contract.errors import Catalogue
 from kling_mock.core.calls import body_for, images
 from kling_mock.core.expressions import text
 from kling_mock.core.judging import job_of
@@ -36,8 +36,8 @@ STORED = frozenset({"task", "alias", "balance", "slots"})
 class Sighting:
     """One exchange, as the dimensions look at it. `shown` are the states in which tasks were shown before."""
 
-    def __init__(self, provider: Provider, exchange: Exchange, forms: Sequence[Form], shown: Mapping[str, str]) -> None:
-        self.provider, self.exchange, self.forms, self.shown = provider, exchange, forms, shown
+    def __init__(self, provider: Provider, exchange: Exchange, catalogue: Catalogue, shown: Mapping[str, str]) -> None:
+        self.provider, self.exchange, self.catalogue, self.shown = provider, exchange, catalogue, shown
         self.operation: Operation | None = provider.operations.get(exchange.operation or "")
         self.broken = {row.rule for row in exchange.violations}
         self.refused = {row.rule for row in exchange.violations if row.severity == "refused"}
@@ -201,7 +201,8 @@ def transitions(seen: Sighting) -> Iterator[Point]:
 def errors(seen: Sighting) -> Iterator[Point]:
     """The entry of the catalogue that the answer is."""
     reply = seen.exchange.reply
-    return (error_point(row) for row in recognised(seen.forms, int(reply.get("status", 0)), reply.get("body")))
+    names = seen.catalogue.recognised(reply.get("body"), int(reply.get("status", 0)))
+    return (error_point(seen.provider.errors.catalogue[name]) for name in names)
 
 
 def scenarios(seen: Sighting) -> Iterator[Point]:

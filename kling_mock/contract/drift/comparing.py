@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, get_args
 
+from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.drift.edits import Edit
 from kling_mock.contract.drift.exchanges import Recorded, Recording
 from kling_mock.contract.drift.requests import Measure
 from kling_mock.contract.drift.signs import Comparison, Kind, Sign, routed
 from kling_mock.contract.drift.suggestions import suggestions
-from kling_mock.core.documents import Documents, pointer, tokens
+from kling_mock.core.documents import pointer, tokens
 from kling_mock.core.hiding import hidden
-from kling_mock.core.provider import Provider
 
-Known = Mapping[str, tuple[Provider, Documents]]
+Known = Mapping[str, Agreement]
 ORDER = {kind: number for number, kind in enumerate(get_args(Kind))}
 
 
@@ -85,8 +85,7 @@ def compare(
     owned, foreign = _owned(everything, known, only)
     found: list[Drift] = []
     for name, exchanges in owned.items():
-        provider, documents = known[name]
-        comparison = Comparison(provider, documents, measure)
+        comparison = Comparison(known[name], measure)
         ordered = sorted(exchanges, key=lambda one: one.at or 0)
         found += drifts(comparison, comparison.signs(ordered), {text for one in ordered for text in one.secrets})
     counts = {name: len(exchanges) for name, exchanges in owned.items()}
@@ -97,7 +96,7 @@ def _owned(
     exchanges: Iterable[Recorded], known: Known, only: str | None
 ) -> tuple[dict[str, list[Recorded]], Counter[str]]:
     """The exchanges by provider, and how many went to hosts of nobody."""
-    providers = [known[only][0]] if only else [provider for provider, _ in known.values()]
+    providers = [known[only].provider] if only else [row.provider for row in known.values()]
     rows = list(exchanges)
     hosts = {host: provider.name for provider in providers for host in provider.hosts}
     if only:  # named by who asks: whichever host has its paths is its

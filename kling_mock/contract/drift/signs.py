@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kling_mock.contract.drift import sightings
-from kling_mock.contract.drift.catalogue import Catalogue, Novelty
+from kling_mock.contract.agreement import Agreement
+from kling_mock.contract.drift import novelties, sightings
 from kling_mock.contract.drift.exchanges import Recorded
+from kling_mock.contract.drift.novelties import Novelty
 from kling_mock.contract.drift.requests import Measure, abridged, judged, keyword_of, refused
 from kling_mock.contract.replies import UNSEEN, Misfit, ReplyJudge, Unseen
 from kling_mock.core.calls import body_for
-from kling_mock.core.documents import Documents, Place, pointer
+from kling_mock.core.documents import pointer
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
 from kling_mock.core.messages import json_type, show
@@ -95,14 +96,12 @@ Courses = dict[str, sightings.Course]
 class Comparison:
     """Compares exchanges with the documents of one provider. `measure` tells a picture's facts."""
 
-    def __init__(self, provider: Provider, documents: Documents, measure: Measure | None = None) -> None:
-        file = f"{provider.name}/openapi.yaml"
-        self.provider, self.measure = provider, measure
-        self.root = Place(documents, file, "", documents[file])
-        self.judge = ReplyJudge(documents, provider.name)
-        self.catalogue = Catalogue(self.root, provider)
-        self._pages = _pages(provider)
-        self._readings = {name: sightings.readings(place) for name, place in self.judge.operations.items()}
+    def __init__(self, agreement: Agreement, measure: Measure | None = None) -> None:
+        self.provider, self.root, self.catalogue = agreement.provider, agreement.root, agreement.errors
+        self.measure = measure
+        self.judge = ReplyJudge(agreement.documents, self.provider.name)
+        self._pages = _pages(self.provider)
+        self._templates = {name: [form.template for form in forms] for name, forms in agreement.forms.items()}
 
     def signs(self, exchanges: Iterable[Recorded]) -> Iterator[Sign]:
         """Everything that the exchanges, in the order of time, show and the documents do not explain."""
@@ -128,8 +127,8 @@ class Comparison:
         misfits = self.judge.misfits(operation.id, one.status, one.content_type, body)
         fits = all(row.violation.severity == "warning" for row in misfits)
         known = body is not ABSENT and not isinstance(body, Unseen)
-        error = self.catalogue.is_error(one.status, body, fits) if known else one.status >= 300
-        new = self.catalogue.novelty(one.status, body, _asked(one, path)) if known and error else None
+        error = self.catalogue.is_error(body, one.status, fits) if known else one.status >= 300
+        new = novelties.novelty(self.catalogue, body, one.status, _asked(one, path)) if known and error else None
         return Look(operation, path, one, misfits, known, error, new)
 
     def _unknown(self, one: Recorded) -> Iterator[Sign]:
@@ -138,7 +137,7 @@ class Comparison:
         if one.status >= 400:
             if body is ABSENT or isinstance(body, Unseen):
                 return
-            new = self.catalogue.novelty(one.status, body, _asked(one, {}))
+            new = novelties.novelty(self.catalogue, body, one.status, _asked(one, {}))
             if new is not None:
                 yield _error("", one, new)
             return
@@ -180,14 +179,14 @@ class Comparison:
         """What was refused for what it asks for, and the rules accept."""
         if judgement.refused or one.status in NOT_OF_THE_REQUEST or one.status >= 500:
             return
-        names = self.catalogue.made_by(one.status, one.reply)
+        names = self.catalogue.made_by(one.reply, one.status)
         if new is not None:
             names = [new.like] if new.like else []
             mine = new.kind in ("new-error-text", "new-error-code") and operation.role == "create"
         else:
             mine = bool(names)
-        if mine and all(self.catalogue.judged(name, operation) for name in names):
-            says = new.text if new else self.catalogue.text(one.reply)
+        if mine and all(novelties.judged(self.provider, name, operation) for name in names):
+            says = new.text if new else novelties.said(self.catalogue, one.reply)
             message = f"was refused ({one.status}: {says}); our rules accept it"
             more = {"judgement": judgement, "operation": operation, "error": None if new else names[0], "new": new}
             yield Sign("refused-though-accepted", (operation.id, says), operation.id, "", message, one, says, more)
@@ -195,21 +194,21 @@ class Comparison:
     def _states(self, operation: Operation, one: Recorded, seen: Courses) -> Iterator[Sign]:
         """Words for states that no state has, and tasks that took a way that there is not."""
         lifecycle = self.provider.lifecycle
-        for sighting in sightings.sightings(self._readings[operation.id], one.reply):
+        for sighting in sightings.sightings(self._templates[operation.id], one.reply):
             strange = sightings.strange(lifecycle, sighting)
             for word in strange:
                 message = f"no state has the word {show(word.value)} for {word.column}"
                 course = seen.get(sighting.id or "", sightings.Course())
                 more = {"before": course.before(one.at or 0), "words": sighting.words}
                 key = (word.column, repr(word.value))
-                yield Sign("new-state", key, operation.id, _wild(word.path), message, one, word, more)
+                yield Sign("new-state", key, operation.id, _starred(word.pointer), message, one, word, more)
             states = sightings.states(lifecycle, sighting.words)
             if strange or not sighting.words:
                 continue
             if not states:
                 told = ", ".join(f"{word.column} {show(word.value)}" for word in sighting.words)
                 message = f"no state has these words together: {told}"
-                yield Sign("mixed-states", (told,), operation.id, _wild(sighting.words[0].path), message, one)
+                yield Sign("mixed-states", (told,), operation.id, _starred(sighting.words[0].pointer), message, one)
             elif sighting.id is not None:
                 yield from self._course(
                     operation, one, sighting, states, seen.setdefault(sighting.id, sightings.Course())
@@ -230,7 +229,7 @@ class Comparison:
         if before and not sightings.may_follow(self.provider.lifecycle, before, states):
             was, now = " or ".join(sorted(before)), " or ".join(sorted(states))
             message = f"a task was {now} after it had been {was}; no way leads there"
-            at = _wild(sighting.words[0].path)
+            at = _starred(sighting.words[0].pointer)
             yield Sign("illegal-transition", (was, now), operation.id, at, message, one, (before, states))
 
 
@@ -274,7 +273,7 @@ def _error(operation: str, one: Recorded, new: Novelty) -> Sign:
         "new-error-code": f"no error of the catalogue has this code: {values}",
         "new-error-text": f"no error of the catalogue says this: {values}{like}",
     }[new.kind]
-    return Sign(new.kind, (new.like, message), operation, pointer(new.path), message, one, new)
+    return Sign(new.kind, (new.like, message), operation, new.pointer, message, one, new)
 
 
 def _wild(path: Iterable[str | int]) -> str:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kling_mock.contract.drift.catalogue import LONG_ID, Novelty, general
 from kling_mock.contract.drift.edits import Edit, added, schema_of
 from kling_mock.contract.drift.mending import Evidence, free, mended, slug, why_of
+from kling_mock.contract.drift.novelties import LONG_ID, Novelty, general, new_name
 from kling_mock.contract.drift.sightings import Word
 from kling_mock.contract.drift.signs import Comparison, Sign
 from kling_mock.contract.drift.suggestions_of_rules import laxer, stricter
@@ -73,7 +73,7 @@ def _error(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) ->
     envelope = {"envelope": new.envelope} if new.envelope != envelopes[0] else {}
     entry = {"status": signs[0].one.status, **envelope, **new.values, "evidence": dict(evidence)}
     catalogue = table.get("catalogue")
-    return [added(catalogue.file, catalogue.at, comparison.catalogue.new_name(new, signs[0].one.status), entry)]
+    return [added(catalogue.file, catalogue.at, new_name(comparison.catalogue, new, signs[0].one.status), entry)]
 
 
 def _error_status(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> list[Edit]:

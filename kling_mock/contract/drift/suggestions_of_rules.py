@@ -7,6 +7,7 @@ from typing import Any
 
 from kling_mock.contract.drift.edits import Edit, added
 from kling_mock.contract.drift.mending import Evidence, free, mended, slug, why_of
+from kling_mock.contract.drift.novelties import new_name
 from kling_mock.contract.drift.signs import Comparison, Sign
 from kling_mock.core.checks_shapes import raw, rows
 from kling_mock.core.documents import escape
@@ -82,7 +83,7 @@ def laxer(comparison: Comparison, signs: Sequence[Sign], evidence: Evidence) -> 
     if not common:
         return []
     rules = comparison.root.get("x-mock-rules")
-    error = sign.more["error"] or comparison.catalogue.new_name(sign.more["new"], sign.one.status)
+    error = sign.more["error"] or new_name(comparison.catalogue, sign.more["new"], sign.one.status)
     rule = {
         "kinds": [str(operation.task.kind({}))],
         "schema": {"not": {"required": list(common), "properties": {key: {"const": v} for key, v in common.items()}}},

@@ -22,7 +22,7 @@ from kling_mock.core.expressions import ABSENT
 from kling_mock.core.judging import Judgement
 from kling_mock.core.provider import Operation
 from kling_mock.report_examples import Examples
-from kling_mock.report_explain import Subject, members_of
+from kling_mock.report_explain import members_of
 
 Which = Literal["valid", "invalid"]
 
@@ -144,8 +144,7 @@ class RuleExamples:
         """What an item of the list on a path needs beside its picture."""
         if "*" not in path:
             return {}
-        subject = Subject(self.provider, self.agreement.documents)
-        places = members_of(subject, operation.id, path[: path.index("*") + 1])
+        places = members_of(self.agreement, operation.id, path[: path.index("*") + 1])
         return next((item for place in places for item in objects(place)), {})
 
     def _fixtures(self, operation: Operation) -> Iterator[Mapping[str, Any]]:

@@ -10,14 +10,13 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
-from kling_mock.contract.agreement import Agreement, Sighting
+from kling_mock.contract.agreement import Agreement, Sighting, closest
 from kling_mock.contract.caller import Caller
 from kling_mock.contract.messages import Message
 from kling_mock.contract.phases.following import Follower
 from kling_mock.contract.phases.jobs import Jobs
 from kling_mock.contract.phases.placing import put
 from kling_mock.contract.probes import Probe
-from kling_mock.contract.readings import read
 from kling_mock.contract.receiver import Got, Receiver
 from kling_mock.core import signing
 from kling_mock.core.callbacks import CallbackWords
@@ -97,9 +96,9 @@ def _received(
         follower.to_the_end()
         expected = _told(caller, words, follower)
         if replay:
-            _await(receiver, len(expected))
+            receiver.came(len(expected), PATIENCE_S)
             _replay(caller)
-        _await(receiver, len(expected) + more)
+        receiver.came(len(expected) + more, PATIENCE_S)
         time.sleep(GRACE_S)
         return follower, expected, list(receiver.got)
 
@@ -135,12 +134,6 @@ def _told(caller: Caller, words: CallbackWords, follower: Follower) -> list[str]
     return [moment["state"] for moment in timeline if moment["state"] in words.states]
 
 
-def _await(receiver: Receiver, count: int) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while len(receiver.got) < count and time.monotonic() < deadline:
-        time.sleep(0.005)
-
-
 def _different(words: CallbackWords, came: list[Got]) -> list[Got]:
     """What came without repetitions: the same again, or under the same id, is delivered at least once."""
     name = words.signing.id_header.lower() if words.signing else ""
@@ -155,14 +148,14 @@ def _shown(caller: Caller, follower: Follower, words: CallbackWords, got: Got) -
     operation = follower.created.operation
     document: Any = got.document
     type_, schema, templates = _body(caller.agreement, operation, words)
+    if got.method != words.method:
+        caller.fail("webhook", "the method is another", follower.created, expected=words.method, got=got.method)
     told = got.headers.get("content-type", "").partition(";")[0]
     if told != type_:
         caller.fail("webhook", "the content type is another", follower.created, expected=type_, got=told)
     for fault in caller.referee.document(schema, document):
         caller.fail("webhook", fault.message, follower.created, at=fault.pointer)
-    readings = [read(template, document) for template in templates]
-    best = min(readings, key=lambda row: ("task.id" not in row.bound, len(row.misfits)))
-    shown = caller.agreement.shown(best)
+    shown = caller.agreement.shown(closest(templates, document))
     if not shown or shown[0].id != follower.task.id:
         caller.fail(
             "webhook", "a webhook does not show the task", follower.created, expected=follower.task.id, got=document
