@@ -78,9 +78,10 @@ class ErrorTable:
         return violation.error if violation.error is not None else self.answering(violation.situation)
 
     def answering(self, situation: str) -> str:
-        """The name of the catalogue entry that answers a situation."""
-        exact = self.situations.get(situation)
-        return exact if exact is not None else self.situations[situation.partition(".")[0]]
+        """The name of the catalogue entry that answers a situation: its own, its schema's for a keyword, its stage's."""
+        stage, _, detail = situation.partition(".")
+        names = (situation, f"{stage}.schema", stage) if detail in KEYWORDS else (situation, stage)
+        return next(self.situations[name] for name in names if name in self.situations)
 
     def answered(self, name: str) -> list[str]:
         """The situations that a catalogue entry answers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +34,15 @@ def violation(situation: str, error: str | None = None, **values: Any) -> Violat
 def test_the_most_special_entry_answers(toymaker: Provider, situation: str, error: str | None, entry: str) -> None:
     """The violation's own error goes before its situation's row, that before its stage's."""
     assert toymaker.errors.answer(violation(situation, error)) == entry
+
+
+def test_a_keyword_without_a_row_is_answered_as_its_schema_is(toymaker: Provider) -> None:
+    """The stage may have no row of its own, if its situations have theirs; those that are no keywords are left alone."""
+    rows = {**dict.fromkeys(SITUATIONS, "bad-order"), "body.schema": "fire", "body.enum": "no-such-toy"}
+    table = replace(toymaker.errors, situations=rows)
+    found = [table.answering(f"body.{detail}") for detail in ("maxLength", "enum", "schema", "syntax")]
+    assert found == ["fire", "no-such-toy", "fire", "bad-order"]
+    assert replace(table, situations={**rows, "body": "fire"}).answering("body.size") == "bad-order"
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)

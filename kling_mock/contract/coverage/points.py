@@ -195,7 +195,7 @@ def transition_point(before: str, after: str) -> Point:
 def errors(provider: Provider) -> Iterator[Point]:
     """Every entry of the catalogue that answers a situation which can arise, a rule, a feature or a scenario."""
     table = provider.errors
-    answering = {table.situations.get(row, table.situations.get(row.partition(".")[0])) for row in situations(provider)}
+    answering: set[str | None] = {table.answering(row) for row in situations(provider)}
     roles = {operation.role for operation in provider.operations.values()}
     answering |= {
         answer.error for row in provider.scenarios.values() for answer in row.answers if answer.on & roles or _open(row)
