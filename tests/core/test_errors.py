@@ -37,7 +37,7 @@ def test_the_most_special_entry_answers(toymaker: Provider, situation: str, erro
 
 
 def test_a_keyword_without_a_row_is_answered_as_its_schema_is(toymaker: Provider) -> None:
-    """The stage may have no row of its own, if its situations have theirs; those that are no keywords are left alone."""
+    """The stage needs no row, if its situations have theirs; those that are no keywords are left alone."""
     rows = {**dict.fromkeys(SITUATIONS, "bad-order"), "body.schema": "fire", "body.enum": "no-such-toy"}
     table = replace(toymaker.errors, situations=rows)
     found = [table.answering(f"body.{detail}") for detail in ("maxLength", "enum", "schema", "syntax")]
