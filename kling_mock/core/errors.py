@@ -78,7 +78,7 @@ class ErrorTable:
         return violation.error if violation.error is not None else self.answering(violation.situation)
 
     def answering(self, situation: str) -> str:
-        """The name of the catalogue entry that answers a situation: its own, for a keyword its schema's, its stage's."""
+        """The name of the catalogue entry that answers a situation: its own, a keyword's schema's, its stage's."""
         stage, _, detail = situation.partition(".")
         names = (situation, f"{stage}.schema", stage) if detail in KEYWORDS else (situation, stage)
         return next(self.situations[name] for name in names if name in self.situations)
