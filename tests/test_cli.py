@@ -540,12 +540,13 @@ def test_each_scenario_is_listed_with_the_parameters_that_it_takes() -> None:
 
 def test_scenarios_are_listed_with_what_they_show() -> None:
     """Every scenario of every provider, `fail` among them; --provider shows only one's."""
+    every = invoke("scenarios").stdout
     for name, provider in load_providers().items():
         lines = invoke("scenarios", "--provider", name).stdout.splitlines()
         assert lines[0] == name
         assert [line.split()[0] for line in lines[1:]] == list(provider.scenarios)
         assert "fail" in provider.scenarios
-        assert all(scenario.shows in invoke("scenarios").stdout for scenario in provider.scenarios.values())
+        assert all(scenario.shows in every for scenario in provider.scenarios.values())
 
 
 def test_examples_are_listed_and_each_can_be_printed() -> None:

@@ -163,7 +163,7 @@ def test_a_webhook_that_may_not_be_believed_tells_of_no_end(kling: Client, scena
         kling.advance("5s")
         kling.mock.webhooks.deliver_due()
         last = "failed" if scenario == "webhook-disagrees" else "succeed"
-        assert [got.json["task_status"] for got in receiver.got] == ["submitted", "processing", last]
+        assert [got.document["task_status"] for got in receiver.got] == ["submitted", "processing", last]
     assert {row.outcome for row in kling.mock.store.webhooks()} == {"delivered"}
     [found] = report(kling)["abandoned"]
     assert (found["task"], found["ends"], found["state"]) == (task, "success", "submitted")
@@ -177,7 +177,7 @@ def test_a_scenario_that_happens_to_tell_the_truth_is_believed(kling: Client) ->
         task = task_of(create(kling, "webhook-disagrees", callback_url=receiver.url))
         Control(kling.mock).post(f"/_mock/tasks/{task}/state", {"state": "failed"})
         kling.mock.webhooks.deliver_due()
-        assert receiver.got[-1].json["task_status"] == "failed"
+        assert receiver.got[-1].document["task_status"] == "failed"
     assert report(kling)["abandoned"] == []
 
 
@@ -203,7 +203,7 @@ def test_an_end_from_which_the_task_went_on_was_not_told_by_its_webhook(kling: C
         at = {moment["state"]: moment["at"] - AT for moment in moments}
         kling.advance(f"{at['failed']}ms")
         kling.mock.webhooks.deliver_due()
-        assert receiver.got[-1].json["task_status"] == "failed"
+        assert receiver.got[-1].document["task_status"] == "failed"
         kling.advance(f"{at['succeed'] - at['failed']}ms")
         assert [row["task"] for row in report(kling)["abandoned"]] == [task]
         kling.mock.webhooks.deliver_due()

@@ -227,6 +227,6 @@ def test_what_a_test_sees_of_an_address_has_no_secrets(kling: Kling, receiver: R
     shown = receiver.url.replace("://", "://<credential>@") + "?job=42&token=<credential>"
     assert {row.url for row in kling.webhooks(task)} == {shown}
     assert kling.requests()[0].json["callback_url"] == shown
-    assert receiver.wait(1)[0].path == "/hook?job=42&token=bravo-token"
+    assert receiver.wait(1)[0].path == "/webhook?job=42&token=bravo-token"
     kling.tasks()[0].force("failed")
     assert kling.tasks()[0].state == kling.webhooks(task)[-1].state == "failed"
