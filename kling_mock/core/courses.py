@@ -42,7 +42,7 @@ def _closing(lifecycle: Lifecycle, task: Task) -> tuple[Entry, ...]:
 def _lines(task: Task, at: int, of: Literal["reserve", "settle", "refund"], sign: int) -> tuple[Entry, ...]:
     """The line for a task's slots, and the one for its money if its price is known."""
     assert task.result is not None
-    slots = Entry(at, task.account, "", "slots", Decimal(sign * task.result.slots), task.id)
+    slots = Entry(at, task.account, task.result.pack or "", "slots", Decimal(sign * task.result.slots), task.id)
     if task.result.pack is None or task.price is None:
         return (slots,)
     return (slots, Entry(at, task.account, task.result.pack, of, task.price, task.id))

@@ -27,12 +27,13 @@ from kling_mock.core.model import (
     Moment,
     PutTask,
     Reply,
+    Result,
     Sight,
     Task,
     View,
     Violation,
 )
-from kling_mock.core.packs import stands, unusable, validity
+from kling_mock.core.packs import slots_of, stands, unusable, validity
 from kling_mock.core.provider import Provider
 from kling_mock.core.ruling import Ruling
 from kling_mock.core.scenarios import Answer
@@ -140,9 +141,8 @@ class _Step:
         if result and account and (message := self._unpaid(account, result.pack)):
             price = self.judgement.quote
             wrong.append(stored("balance.empty", message, str(price.amount) if price else ""))
-        if result and account and account.slots is not None and self.found.open_slots + result.slots > account.slots:
-            message = f"{self.found.open_slots} of {account.slots} slots are taken, the job needs {result.slots}"
-            wrong.append(stored("slots.full", message, str(result.slots)))
+        if result and account and (full := _full(account, result, self.found.open_slots)):
+            wrong.append(stored("slots.full", full, str(result.slots)))
         return wrong
 
     def _unpaid(self, account: Account, pack: str | None) -> str | None:
@@ -178,6 +178,15 @@ class _Step:
             state = shown["view"].state
         words = next((r for r in operation.replies if r.states is None or state in r.states), operation.replies[0])
         return Reply(words.status, words.bodies[variant](scope))
+
+
+def _full(account: Account, result: Result, taken: Mapping[str, int]) -> str | None:
+    """Why an account has no slots left for a job, if it has none: each pack has its own."""
+    pack = result.pack or ""
+    limit = slots_of(account, pack)
+    if limit is None or taken.get(pack, 0) + result.slots <= limit:
+        return None
+    return f"{taken.get(pack, 0)} of {limit} {pack} slots are taken, the job needs {result.slots}".replace("  ", " ")
 
 
 def stored(situation: str, message: str, value: str) -> Violation:

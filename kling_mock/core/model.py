@@ -202,6 +202,7 @@ class Pack(Struct, frozen=True):
     """A prepaid amount of one unit for one type of job, to be spent from `since` on (None: its account's making).
 
     `valid_ms` is how long it lasts from then on; None is as the provider's own pack of that type, and then anew.
+    `slots` is how many jobs it pays for may be open at once; None is as many as its account says.
     """
 
     type: str
@@ -210,6 +211,7 @@ class Pack(Struct, frozen=True):
     name: str = ""
     since: int | None = None
     valid_ms: int | None = None
+    slots: int | None = None
 
 
 class Attempt(Struct, frozen=True):
@@ -335,7 +337,7 @@ class Found(Struct, frozen=True):
     alias: Task | None = None
     page: tuple[Task, ...] = ()
     balances: tuple[Balance, ...] = ()
-    open_slots: int = 0
+    open_slots: Mapping[str, int] = field(default_factory=dict)
     counters: Mapping[str, Counter] = field(default_factory=dict)
 
 

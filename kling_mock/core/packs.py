@@ -47,6 +47,11 @@ def validity(own: Iterable[Pack], account: Account, pack: Pack, now: int) -> Val
     return Validity(since, since + lasts)
 
 
+def slots_of(account: Account, type_: str) -> int | None:
+    """How many jobs of one pack's type an account may have open at once; None is no limit."""
+    return next((row.slots for row in account.packs if row.type == type_ and row.slots is not None), account.slots)
+
+
 def stands(balance: Balance, valid: Validity, now: int) -> Standing:
     """How a pack stands; one that has expired is no longer said to be empty."""
     if now < valid.since:

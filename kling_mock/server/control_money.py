@@ -10,7 +10,7 @@ from flask import Response
 from msgspec import to_builtins
 
 from kling_mock.core.model import Account, Balance, Entry
-from kling_mock.core.packs import stands, validity
+from kling_mock.core.packs import slots_of, stands, validity
 from kling_mock.server import money, steering
 from kling_mock.server.control_document import Given
 from kling_mock.server.mock import Mock
@@ -22,8 +22,8 @@ def number(amount: Decimal) -> int | float:
     return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
-def pack(mock: Mock, owner: Account, row: Balance, now: int) -> dict[str, Any]:
-    """A pack with what it holds, and when it can be spent."""
+def pack(mock: Mock, owner: Account, row: Balance, now: int, taken: Mapping[str, int]) -> dict[str, Any]:
+    """A pack with what it holds, when it can be spent, and how many slots are `taken`, by pack."""
     valid = validity(mock.providers[owner.provider].packs, owner, row.pack, now)
     return {
         "type": row.pack.type,
@@ -35,6 +35,8 @@ def pack(mock: Mock, owner: Account, row: Balance, now: int) -> dict[str, Any]:
         "standing": stands(row, valid, now),
         "effective_at": valid.since,
         "invalid_at": valid.until,
+        "slots": slots_of(owner, row.pack.type),
+        "open_slots": taken.get(row.pack.type, 0),
     }
 
 
@@ -42,7 +44,7 @@ def ledger(mock: Mock, given: Given) -> Response:
     """GET /_mock/accounts/{id}/ledger"""
     owner = steering.account(mock, given.path["id"], why="missing")
     found = money.ledger(mock, owner)
-    packs = [pack(mock, owner, row, found.now) for row in found.balances]
+    packs = [pack(mock, owner, row, found.now, found.open_slots) for row in found.balances]
     entries = [_entry(row, found.now) for row in found.entries]
     return reply({"packs": packs, "entries": entries})
 

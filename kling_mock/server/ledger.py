@@ -20,23 +20,28 @@ ZERO = Decimal(0)
 
 
 class Totals(Struct):
-    """What the lines that have come due sum up to, by pack; `counted` is how many there were."""
+    """What the lines that have come due sum up to, by pack: money, slots taken; `counted` is how many there were."""
 
     reserved: dict[str, Decimal] = field(default_factory=dict)
     spent: dict[str, Decimal] = field(default_factory=dict)
-    slots: Decimal = ZERO
+    taken: dict[str, Decimal] = field(default_factory=dict)
     counted: int = 0
 
     def count(self, entry: Entry) -> None:
         """Count a line that has come due."""
         self.counted += 1
         if entry.of == "slots":
-            self.slots += entry.amount
+            self.taken[entry.pack] = self.taken.get(entry.pack, ZERO) + entry.amount
             return
         reserved = entry.amount if entry.of == "reserve" else -entry.amount
         self.reserved[entry.pack] = self.reserved.get(entry.pack, ZERO) + reserved
         if entry.of == "settle":
             self.spent[entry.pack] = self.spent.get(entry.pack, ZERO) + entry.amount
+
+    @property
+    def open_slots(self) -> dict[str, int]:
+        """How many slots open tasks take, by pack."""
+        return {pack: int(amount) for pack, amount in self.taken.items() if amount}
 
     def balances(self, packs: Iterable[Pack]) -> tuple[Balance, ...]:
         """What each pack holds."""
@@ -86,7 +91,7 @@ class Ledger:
         self.fold(now)
         return self._totals.balances(packs)
 
-    def open_slots(self, now: int) -> int:
-        """How many slots the account's open tasks take at `now`."""
+    def open_slots(self, now: int) -> dict[str, int]:
+        """How many slots the account's open tasks take at `now`, by pack."""
         self.fold(now)
-        return int(self._totals.slots)
+        return self._totals.open_slots

@@ -119,7 +119,7 @@ class MemoryStore:
             alias=self._by_alias(owner, reads.alias) if owner and reads.alias else None,
             page=page,
             balances=ledger.balances(account.packs, now) if ledger and account else (),
-            open_slots=ledger.open_slots(now) if ledger else 0,
+            open_slots=ledger.open_slots(now) if ledger else {},
             counters={name: self._counters.get((clock, name), Counter()) for name in reads.counted(page)},
         )
 

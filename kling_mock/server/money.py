@@ -6,7 +6,7 @@ The control API and the pytest plugin call the same ones.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ class Ledger(Struct, frozen=True):
 
     now: int
     balances: tuple[Balance, ...]
+    open_slots: Mapping[str, int]
     entries: tuple[Entry, ...]
 
 
@@ -37,9 +38,11 @@ class Report(Struct, frozen=True):
 
 def ledger(mock: Mock, owner: Account) -> Ledger:
     """The ledger of an account; a pack that it does not hold pays nothing, so its lines are not shown."""
-    found, held = steering.holdings(mock, owner), {"", *(pack.type for pack in owner.packs)}
+    found, held = steering.holdings(mock, owner), {pack.type for pack in owner.packs}
     rows = mock.store.entries(owner.id)
-    return Ledger(found.now, found.balances, tuple(row for row in rows if row.pack in held))
+    return Ledger(
+        found.now, found.balances, found.open_slots, tuple(row for row in rows if row.of == "slots" or row.pack in held)
+    )
 
 
 def report(mock: Mock, owner: str | None = None) -> Report:

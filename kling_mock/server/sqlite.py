@@ -141,7 +141,7 @@ class SqliteStore:
             alias=_one(db, TASK, ALIASED, owner, key(reads.alias)) if owner and reads.alias else None,
             page=page,
             balances=totals.balances(account.packs) if totals and account else (),
-            open_slots=int(totals.slots) if totals else 0,
+            open_slots=totals.open_slots if totals else {},
             counters={name: _counter(db, clock, name) for name in reads.counted(page)},
         )
 

@@ -108,7 +108,7 @@ def register(
     variant: str | None = None,
     at: int | None = None,
 ) -> Account:
-    """A new account; `packs` are {type, total, unit?, valid?, starts?}, the provider's own unless given.
+    """A new account; `packs` are {type, total, unit?, valid?, starts?, slots?}, the provider's own unless given.
 
     `at` is the account's time where its clock will be put ahead of the base clock: its packs last from then on.
     """
@@ -204,7 +204,7 @@ def _packs(chosen: Provider, rows: Iterable[Mapping[str, Any]], now: int) -> tup
         own = known[type_]
         since = now + _understood(milliseconds, row["starts"], f"{at}/starts") if "starts" in row else None
         unit, total = row.get("unit", own.unit), Decimal(str(row["total"]))
-        found[type_] = Pack(type_, unit, total, own.name, since, _lasts(row, at))
+        found[type_] = Pack(type_, unit, total, own.name, since, _lasts(row, at), row.get("slots"))
     return tuple(found.values())
 
 

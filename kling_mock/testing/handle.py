@@ -103,7 +103,7 @@ class Kling:
     def register(self, packs: Iterable[Mapping[str, Any]] | None = None, slots: int | None = None) -> Kling:
         """Another account at this provider, with these packs and so many slots for open tasks.
 
-        A pack is {type, total, unit?, valid?, starts?}; `valid="1h"` lets it expire on the test's clock.
+        A pack is {type, total, unit?, valid?, starts?, slots?}; `valid="1h"` lets it expire on the test's clock.
         """
         return self._session.register(self._account.provider, packs, slots)
 

@@ -109,7 +109,7 @@ def task(id_: str, account: str = "ann", **words: Any) -> Task:
 
 def entry(of: Of, amount: int, at: int = AT, task: str = "t", account: str = "ann") -> Entry:
     """A line of the ledger."""
-    return Entry(at, account, "" if of == "slots" else "video", of, Decimal(amount), task)
+    return Entry(at, account, "video", of, Decimal(amount), task)
 
 
 def exchange(ordinal: int = 1, account: str | None = "ann", provider: str = "toy", **words: Any) -> Exchange:

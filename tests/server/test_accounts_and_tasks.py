@@ -10,6 +10,7 @@ import pytest
 
 from kling_mock.core.model import Pack
 from kling_mock.core.provider import Provider
+from kling_mock.server import steering
 from tests.conftest import Answer, Client
 from tests.exchanges import every_provider, make, poll
 
@@ -294,6 +295,29 @@ def test_an_image_task_takes_a_slot_per_image(kling: Client) -> None:
     refused = busy.send("POST", IMAGES, {**PICTURES, "n": 2})
     assert (refused.status, refused.json["code"], refused.wrong) == (429, 1303, [("mock/slots.full", "")])
     assert busy.send("POST", IMAGES, {**PICTURES, "n": 1}).status == 200
+
+
+def test_each_pack_has_its_own_slots(kling: Client) -> None:
+    """As documented, per account and pack type: pictures go on while no video does."""
+    busy = account(kling, slots=2)
+    for _ in range(2):
+        created(busy.send("POST", VIDEOS, PRICED))
+    assert busy.send("POST", VIDEOS, PRICED).status == 429
+    assert busy.send("POST", IMAGES, {**PICTURES, "n": 2}).status == 200
+    answer = busy.send("POST", IMAGES, {**PICTURES, "n": 1})
+    assert answer.violations[0]["message"] == "2 of 2 image slots are taken, the job needs 1"
+
+
+def test_a_pack_may_say_its_slots_itself(kling: Client) -> None:
+    """As packs are sold: five jobs at once for videos, nine for pictures."""
+    packs = [{"type": "video", "total": 100, "slots": 1}, {"type": "image", "total": 1000, "slots": 9}]
+    made = steering.register(kling.mock, "kling", packs, slots=3)
+    busy = Client(kling.mock, kling.provider, made)
+    created(busy.send("POST", VIDEOS, PRICED))
+    assert busy.send("POST", VIDEOS, PRICED).violations[0]["message"] == "1 of 1 video slots are taken, the job needs 1"
+    assert busy.send("POST", IMAGES, {**PICTURES, "n": 9}).status == 200
+    busy.advance("10s")
+    assert busy.send("POST", VIDEOS, PRICED).status == 200
 
 
 def test_queries_and_lists_take_no_slot(kling: Client) -> None:

@@ -46,12 +46,12 @@ def test_packs_slots_and_scenario_are_kept(control: Control) -> None:
     asked = {"provider": "kling", "packs": [{"type": "video", "total": 10.5}], "slots": 2, "scenario": "slow"}
     made = control.post("/_mock/accounts", asked, 201)
     full = {"type": "video", "unit": "units", "total": 10.5, "balance": 10.5, "reserved": 0, "spent": 0}
-    full |= {"standing": "open", "effective_at": AT, "invalid_at": AT + 30 * 86_400_000}
+    full |= {"standing": "open", "effective_at": AT, "invalid_at": AT + 30 * 86_400_000, "slots": 2, "open_slots": 0}
     assert (made["packs"], made["slots"], made["scenario"]) == ([full], 2, "slow")
     id_ = control.create(key=made["credentials"]["api_key"], model_name="kling-v1")
     price = control.get(f"/_mock/tasks/{id_}")["price"]
     found = control.get(f"/_mock/accounts/{made['id']}")
-    assert found["packs"] == [full | {"balance": 10.5 - price, "reserved": price}]
+    assert found["packs"] == [full | {"balance": 10.5 - price, "reserved": price, "open_slots": 1}]
     assert found["open_slots"] == 1
     control.post("/_mock/clock", {"advance": "1h", "account": made["id"]})
     found = control.get(f"/_mock/accounts/{made['id']}")

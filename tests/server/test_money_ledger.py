@@ -61,16 +61,15 @@ def test_a_ledger_in_full(kling: Client) -> None:
     task = create(kling)
     row = {"task": task, "at": AT, "due": True}
     end = {"task": task, "at": AT + 5000, "due": False}
-    valid = {"standing": "open", "effective_at": AT, "invalid_at": AT + 30 * 86_400_000}
+    valid = {"standing": "open", "effective_at": AT, "invalid_at": AT + 30 * 86_400_000, "slots": None}
+    video = {"type": "video", "unit": "units", "total": 10, "balance": 7.5, "reserved": 2.5, "spent": 0}
+    image = {"type": "image", "unit": "image units", "total": 20, "balance": 20, "reserved": 0, "spent": 0}
     assert ledger(kling) == {
-        "packs": [
-            valid | {"type": "video", "unit": "units", "total": 10, "balance": 7.5, "reserved": 2.5, "spent": 0},
-            valid | {"type": "image", "unit": "image units", "total": 20, "balance": 20, "reserved": 0, "spent": 0},
-        ],
+        "packs": [valid | video | {"open_slots": 1}, valid | image | {"open_slots": 0}],
         "entries": [
-            row | {"pack": None, "of": "slots", "amount": 1},
+            row | {"pack": "video", "of": "slots", "amount": 1},
             row | {"pack": "video", "of": "reserve", "amount": 2.5},
-            end | {"pack": None, "of": "slots", "amount": -1},
+            end | {"pack": "video", "of": "slots", "amount": -1},
             end | {"pack": "video", "of": "settle", "amount": 2.5},
         ],
     }

@@ -304,8 +304,11 @@ class Bank(RuleBasedStateMachine):
                 assert (row.reserved, row.spent) == (reserved, spent)
                 assert row.balance + row.reserved + row.spent == row.pack.total
                 assert min(row.balance, row.reserved, row.spent) >= 0, "nothing is given that is not there"
-            assert found.open_slots == sum(job.slots for job in mine if not self._ended(job))
-            assert found.open_slots <= SLOTS
+            taken = Counter[str]()
+            for job in mine:
+                taken[job.pack or ""] += 0 if self._ended(job) else job.slots
+            assert found.open_slots == +taken
+            assert all(slots <= SLOTS for slots in taken.values())
 
     @invariant()
     def each_task_is_paid_once(self) -> None:

@@ -128,7 +128,7 @@ def test_webhooks_show_what_was_taken_when_their_state_began(
     with Receiver() as receiver:
 
         def told(state: str) -> list[str]:
-            rows = [row.json for row in receiver.got]
+            rows = [row.document for row in receiver.got]
             return [row["final_unit_deduction"] for row in rows if row["task_status"] == state]
 
         task = create(kling, scenario, callback_url=receiver.url)
@@ -148,7 +148,7 @@ def test_a_webhook_that_disagrees_tells_the_ledgers_money(kling: Remote) -> None
     with Receiver() as receiver:
         task = create(kling, "webhook-disagrees", callback_url=receiver.url)
         advance(kling, "5s")
-        until(lambda: any(row.json["task_status"] == "failed" for row in receiver.got))
-        assert {row.json["final_unit_deduction"] for row in receiver.got} == {"2.5"}
+        until(lambda: any(row.document["task_status"] == "failed" for row in receiver.got))
+        assert {row.document["final_unit_deduction"] for row in receiver.got} == {"2.5"}
     assert shown(kling, task) == ("succeed", "2.5")
     assert booked(kling, task) == ("2.5", PAID)

@@ -310,11 +310,11 @@ def test_balances_are_those_of_the_accounts_time(kept: Keeper) -> None:
         Append((entry("reserve", 30), entry("settle", 30, AT + 10), entry("slots", 2), entry("slots", -2, AT + 10)))
     )
     assert kept.held() == (70, 30, 0)
-    assert kept.found(balances=True).open_slots == 2
+    assert kept.found(balances=True).open_slots == {"video": 2}
     kept.store.turn("ann", None, IDENTITY.advance(AT, 9))
     assert kept.held() == (70, 30, 0), "a moment before"
     assert kept.held(wall=AT + 1) == (70, 0, 30)
-    assert kept.found(wall=AT + 1, balances=True).open_slots == 0
+    assert kept.found(wall=AT + 1, balances=True).open_slots == {}
     assert kept.held(BOB) == (100, 0, 0), "somebody else's"
 
 

@@ -122,7 +122,7 @@ def test_evicted_tasks_take_no_money_with_them(over: Over, kind: str) -> None:
     assert held() == (20 * price, 0, 20 * price)
     mine.advance("1h")
     assert held() == (0, 15 * price, 15 * price)
-    assert steering.holdings(mock, mine.account).open_slots == 0
+    assert steering.holdings(mock, mine.account).open_slots == {}
 
 
 def test_a_store_that_fails_is_the_providers_500(mock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
