@@ -22,6 +22,7 @@ SITUATIONS: Mapping[str, str] = {
     "route.method": "the path has no operation of this method",
     "token.missing": "no credential",
     "token.malformed": "a credential of no known form",
+    "token.encoding": "three parts, as a token has them, that cannot be decoded",
     "token.algorithm": "a token signed with an algorithm that is not accepted, or not signed",
     "token.claims": "a token without the claims that are needed",
     "token.unknown": "a credential of nobody",

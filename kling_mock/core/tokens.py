@@ -32,6 +32,10 @@ class JwtWay(Struct, frozen=True):
     backdated_ms: int = 0
 
 
+WHOLE = 3
+"""Of how many parts a token is made."""
+
+
 def count_parts(raw: str) -> int:
     """How many parts a token splits into; 0 where there is no dot at all."""
     return raw.count(".") + 1 if "." in raw else 0

@@ -13,7 +13,16 @@ from kling_mock.core.model import Account, Pack, Request, Violation
 from kling_mock.core.packs import usual
 from kling_mock.core.provider import Operation, Provider, Scheme, Way
 from kling_mock.core.security import shown
-from kling_mock.core.tokens import Token, count_parts, just_signed, mistimed, read_token, signed_with, wrong_shape
+from kling_mock.core.tokens import (
+    WHOLE,
+    Token,
+    count_parts,
+    just_signed,
+    mistimed,
+    read_token,
+    signed_with,
+    wrong_shape,
+)
 from kling_mock.server.clocks import Clocks
 from kling_mock.server.store import Store
 
@@ -21,6 +30,7 @@ MOST_TOKENS = 4096
 MESSAGES = {
     "missing": "there is no credential in the {header} header",
     "malformed": "the credential in the {header} header is of no known form",
+    "encoding": "the token in the {header} header has three parts and cannot be decoded",
     "algorithm": "the token is signed with an algorithm that is not accepted, or not at all",
     "claims": "the token lacks a claim that is needed, or has one of the wrong type",
     "unknown": "the credential belongs to no account",
@@ -153,7 +163,7 @@ class Accounts:
             return Caller(account, claimed=account.id)
         if way.pattern and not way.pattern.search(credential):
             return None
-        could_be_token = any(other.jwt for other in scheme.ways) and count_parts(credential) == 3
+        could_be_token = any(other.jwt for other in scheme.ways) and count_parts(credential) == WHOLE
         if self._auth == "any" and not could_be_token:
             return self._welcome(provider, way.credential, credential)
         # Where a token could be meant, only the last way knows what is wrong with a text that is neither.
@@ -171,7 +181,7 @@ class Accounts:
         assert way.jwt is not None
         seen = self._seen(credential)
         if seen.token is None:
-            return None
+            return _refused(scheme, "encoding") if count_parts(credential) == WHOLE else None
         token = seen.token
         if reason := wrong_shape(token, way.jwt):
             return _refused(scheme, reason)

@@ -427,7 +427,7 @@ def test_what_is_not_understood_is_refused(
             "errors",
             "/situations/token",
             "/situations",
-            "nothing answers the situation 'token.algorithm' (a token signed with an algorithm",
+            "nothing answers the situation 'token.encoding' (three parts, as a token has them",
         ),
         (
             "errors",

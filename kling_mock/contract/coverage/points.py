@@ -237,6 +237,7 @@ def situations(provider: Provider) -> Iterator[str]:
     arises = {
         "token": bool(ways),
         "token.malformed": tokens_ or any(way.pattern for way in ways),
+        "token.encoding": tokens_,
         "token.algorithm": tokens_,
         "token.claims": tokens_,
         "token.signature": tokens_,
