@@ -42,7 +42,7 @@ from kling_mock.core.model import (
 )
 from kling_mock.server.journal import written
 from kling_mock.server.ledger import Ledger
-from kling_mock.server.store import Lease, Retention, Step
+from kling_mock.server.store import Lease, Retention, Step, Wall
 
 TaskKey = tuple[str, str]
 HookKey = tuple[str, int]
@@ -76,7 +76,7 @@ class MemoryStore:
     # Deciding
 
     def decide(
-        self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: int, step: Step
+        self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: Wall, step: Step
     ) -> Decision:
         """See `Store.decide`: here the lock is the transaction."""
         with self._lock:
@@ -90,7 +90,7 @@ class MemoryStore:
                 self._apply(provider, effect)
             return decision
 
-    def fetch(self, reads: Reads, provider: str, account: Account | None, wall: int) -> Found:
+    def fetch(self, reads: Reads, provider: str, account: Account | None, wall: Wall) -> Found:
         """What `reads` names, to look at only."""
         with self._lock:
             ordinal = self._ordinals.get(account.id, 0) if account else 0
@@ -103,12 +103,12 @@ class MemoryStore:
             return self._sequences[name]
 
     def _fetch(
-        self, reads: Reads, provider: str, account: Account | None, claimed: str, wall: int, ordinal: int
+        self, reads: Reads, provider: str, account: Account | None, claimed: str, wall: Wall, ordinal: int
     ) -> Found:
         owner = account.id if account else None
         tasks = {id_: task for id_ in reads.tasks if (task := self._visible(provider, id_, owner))}
         clock = owner or next((task.account for task in tasks.values()), claimed)
-        now = self._now(clock, wall)
+        now = self._now(clock, wall())
         ledger = self._ledgers[owner] if reads.balances and owner else None
         page = self._page(owner, reads.page) if owner and reads.page else ()
         return Found(

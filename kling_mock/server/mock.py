@@ -214,7 +214,7 @@ class Mock:
             record = Record(_exchange(judgement, found, decision, named, request, reply, violations))
             return replace(decision, reply=reply, effects=(*decision.effects, record), violations=violations)
 
-        wall = self.clocks.wall()
+        wall = self.clocks.wall
         decision = self.store.decide(reads(judgement), call.provider.name, call.account, account, wall, step)
         if any(isinstance(effect, Post) for effect in decision.effects):
             self.deliverer.wake()
@@ -240,7 +240,7 @@ class Mock:
             return Decision(reply, (Count(found.owner, name, found.now),), task=task.id if answer else None)
 
         decision = self.store.decide(
-            Reads((task.id,), counters=(name,)), provider.name, None, None, self.clocks.wall(), step
+            Reads((task.id,), counters=(name,)), provider.name, None, None, self.clocks.wall, step
         )
         if decision.task is None:
             return None

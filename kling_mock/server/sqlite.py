@@ -47,7 +47,7 @@ from kling_mock.server import sqlite_outbox as outbox
 from kling_mock.server.journal import written
 from kling_mock.server.sqlite_file import Database
 from kling_mock.server.sqlite_rows import ACCOUNT, EXCHANGE, LINE, TASK, WEBHOOK, bumped, key, number, packed, resized
-from kling_mock.server.store import Lease, Retention, Step
+from kling_mock.server.store import Lease, Retention, Step, Wall
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class SqliteStore:
     # Deciding
 
     def decide(
-        self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: int, step: Step
+        self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: Wall, step: Step
     ) -> Decision:
         """See `Store.decide`."""
         with self._file.writing() as db:
@@ -106,7 +106,7 @@ class SqliteStore:
                 self._apply(db, provider, effect, found.now)
         return decision
 
-    def fetch(self, reads: Reads, provider: str, account: Account | None, wall: int) -> Found:
+    def fetch(self, reads: Reads, provider: str, account: Account | None, wall: Wall) -> Found:
         """What `reads` names, to look at only; balances are folded on the way."""
         with self._file.writing() if reads.balances else self._file.reading() as db:
             ordinal = number(db, "ordinal", account.id) if account else 0
@@ -124,13 +124,13 @@ class SqliteStore:
         provider: str,
         account: Account | None,
         claimed: str,
-        wall: int,
+        wall: Wall,
         ordinal: int,
     ) -> Found:
         owner = account.id if account else None
         tasks = {id_: task for id_ in reads.tasks if (task := _visible(db, provider, id_, owner))}
         clock = owner or next((task.account for task in tasks.values()), claimed)
-        now = _now(db, clock, wall)
+        now = _now(db, clock, wall())
         totals = ledger.fold(db, owner, now, self._kept.entries) if reads.balances and owner else None
         page = _page(db, owner, reads.page) if owner and reads.page else ()
         return Found(

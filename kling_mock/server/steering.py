@@ -84,7 +84,7 @@ def view(mock: Mock, found: Task) -> View:
 
 def holdings(mock: Mock, owner: Account) -> Found:
     """What an account's packs hold and how many slots are open, now."""
-    return mock.store.fetch(Reads(balances=True), owner.provider, owner, mock.clocks.wall())
+    return mock.store.fetch(Reads(balances=True), owner.provider, owner, mock.clocks.wall)
 
 
 def environment(mock: Mock, owner: Account, url: str) -> dict[str, str]:
@@ -234,7 +234,7 @@ def force_state(mock: Mock, id_: str, state: str, reason: str | None = None, jum
         except ValueError as error:
             raise Refused("conflict", f'{error}; "break": true jumps there all the same', "/state") from None
 
-    mock.store.decide(Reads((id_,)), served.name, None, None, mock.clocks.wall(), step)
+    mock.store.decide(Reads((id_,)), served.name, None, None, mock.clocks.wall, step)
     mock.deliverer.wake()
     return task(mock, id_)
 

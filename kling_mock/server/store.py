@@ -16,6 +16,7 @@ from kling_mock.core.clock import Line
 from kling_mock.core.model import Account, Decision, Entry, Exchange, Found, Reads, Task, Webhook
 
 Step = Callable[[Found], Decision]
+Wall = Callable[[], int]
 
 
 class Retention(Struct, frozen=True):
@@ -44,7 +45,7 @@ class Lease(Struct, frozen=True):
 
 
 class Store(Protocol):
-    """All methods may be called from any thread. `wall` is wall time in ms; everything else is virtual.
+    """All methods may be called from any thread. `wall` is, or gives, wall time in ms; everything else is virtual.
 
     `waits` says that a call may wait for a file or another process: an event loop leaves it to a thread.
     """
@@ -52,15 +53,16 @@ class Store(Protocol):
     waits: bool
 
     def decide(
-        self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: int, step: Step
+        self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: Wall, step: Step
     ) -> Decision:
         """One short transaction: fetch what `reads` names, let `step` decide, carry out its effects.
 
         The account (None: anybody) sees its own tasks; `Found.now` is its virtual time, or that of the task's account
-        for a call without one. The request is numbered under the account or under `claimed` (None: not at all).
+        for a call without one. `wall` is asked within the transaction: whatever was decided before, here or in another
+        process, was decided earlier. The request is numbered under the account or under `claimed` (None: not at all).
         """
 
-    def fetch(self, reads: Reads, provider: str, account: Account | None, wall: int) -> Found:
+    def fetch(self, reads: Reads, provider: str, account: Account | None, wall: Wall) -> Found:
         """What `reads` names, to look at only."""
 
     def number(self, name: str) -> int:

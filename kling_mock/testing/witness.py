@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kling_mock.core.model import Account, Decision, Exchange, Reads, Record, Violation
 from kling_mock.server.memory import MemoryStore
-from kling_mock.server.store import Step
+from kling_mock.server.store import Step, Wall
 
 LOGGERS = ("kling_mock", "uvicorn.error")
 MOST = 1000
@@ -30,7 +30,7 @@ class WatchedStore(MemoryStore):
         self.listeners: list[Callable[[Exchange], None]] = []
 
     def decide(
-        self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: int, step: Step
+        self, reads: Reads, provider: str, account: Account | None, claimed: str | None, wall: Wall, step: Step
     ) -> Decision:
         """See `Store.decide`; listeners hear of it after the transaction."""
         decision = super().decide(reads, provider, account, claimed, wall, step)

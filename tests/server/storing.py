@@ -52,13 +52,13 @@ class Keeper:
     def do(self, *effects: Effect, by: Account | None = ANN, wall: int = AT, claimed: str | None = None) -> None:
         """Carry out effects, as the call of an account."""
         provider = by.provider if by else "toy"
-        self.store.decide(Reads(), provider, by, claimed, wall, lambda found: Decision(DONE, effects))
+        self.store.decide(Reads(), provider, by, claimed, lambda: wall, lambda found: Decision(DONE, effects))
 
     def put(self, *tasks: Task) -> None:
         """Keep tasks, each by a call of its own."""
         for task in tasks:
             decision = Decision(DONE, (PutTask(task),))
-            self.store.decide(Reads(), task.provider, None, None, AT, partial(_always, decision))
+            self.store.decide(Reads(), task.provider, None, None, lambda: AT, partial(_always, decision))
 
     def found(
         self,
@@ -70,7 +70,7 @@ class Keeper:
     ) -> Found:
         """What a decision is shown."""
         seen: list[Found] = []
-        self.store.decide(Reads(**reads), provider, by, claimed, wall, lambda found: _noted(seen, found))
+        self.store.decide(Reads(**reads), provider, by, claimed, lambda: wall, lambda found: _noted(seen, found))
         return seen[0]
 
     def held(self, by: Account = ANN, wall: int = AT) -> tuple[int, int, int]:

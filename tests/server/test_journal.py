@@ -59,7 +59,7 @@ class Journal:
             reply=answered(reply),
             violations=violations,
         )
-        self.store.decide(Reads(), provider, None, None, AT, lambda found: Decision(reply, (Record(row),)))
+        self.store.decide(Reads(), provider, None, None, lambda: AT, lambda found: Decision(reply, (Record(row),)))
 
     def read(self, account: str | None = None, provider: str | None = None) -> Iterator[dict[str, Any]]:
         """The exchanges as JSON."""

@@ -238,7 +238,7 @@ def test_all_is_there_when_it_is_opened_again(file: Path) -> None:
     def known(kept: Keeper) -> tuple[object, ...]:
         store, asked = kept.store, Reads(("t",), "a", Page("video", 1, 9), balances=True)
         rows = (*store.tasks(), *store.accounts(), *store.exchanges(), *store.webhooks(), *store.entries("ann"))
-        return rows, store.fetch(asked, "toy", ANN, AT)
+        return rows, store.fetch(asked, "toy", ANN, lambda: AT)
 
     before = known(kept)
     kept.store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_a_step_that_raises_leaves_nothing_behind(kept: Keeper) -> None:
 
     kept.found()
     with pytest.raises(LookupError, match="2"):
-        kept.store.decide(Reads(), "toy", ANN, None, AT, step)
+        kept.store.decide(Reads(), "toy", ANN, None, lambda: AT, step)
     assert kept.found().ordinal == 2, "the number was given back"
 
 
@@ -96,7 +97,7 @@ def test_the_effects_of_one_decision_come_together(kept: Keeper) -> None:
 
     asked = Reads(("t",), balances=True, counters=("n",))
     for _ in range(2):
-        kept.store.decide(asked, "toy", ANN, None, AT, step)
+        kept.store.decide(asked, "toy", ANN, None, lambda: AT, step)
     before, after = seen
     assert before.tasks == {}
     assert before.counters == {"n": Counter()}
@@ -113,7 +114,7 @@ def test_two_decisions_never_overlap(kept: Keeper) -> None:
         count = before.request if before else 0
         return Decision(DONE, (PutTask(task("t", request=count + 1)),))
 
-    at_once(100, lambda _: kept.store.decide(Reads(("t",)), "toy", ANN, None, AT, raised))
+    at_once(100, lambda _: kept.store.decide(Reads(("t",)), "toy", ANN, None, lambda: AT, raised))
     assert kept.found(tasks=("t",)).tasks["t"].request == 100
 
 
@@ -129,7 +130,7 @@ def test_a_step_runs_alone(kept: Keeper) -> None:
         inside.pop()
         return Decision(DONE)
 
-    at_once(8, lambda _: kept.store.decide(Reads(), "toy", ANN, None, AT, slow))
+    at_once(8, lambda _: kept.store.decide(Reads(), "toy", ANN, None, lambda: AT, slow))
     assert most == [1] * 8
 
 
@@ -140,7 +141,7 @@ def test_requests_are_numbered_by_account_or_by_whom_they_claim_to_be(kept: Keep
     assert [kept.found(None, claimed=claimed).ordinal for claimed in ("ann", "toy")] == [3, 1], (
         "a claim counts as a call of that account"
     )
-    assert kept.store.fetch(Reads(), "toy", ANN, AT).ordinal == 3, "to look is not to call"
+    assert kept.store.fetch(Reads(), "toy", ANN, lambda: AT).ordinal == 3, "to look is not to call"
 
 
 def test_no_number_of_a_sequence_is_given_twice(kept: Keeper) -> None:
@@ -168,7 +169,7 @@ def test_looking_changes_nothing(kept: Keeper) -> None:
         "balances": True,
         "counters": ("n",),
     }
-    looked = kept.store.fetch(Reads(**asked), "toy", ANN, AT)
+    looked = kept.store.fetch(Reads(**asked), "toy", ANN, lambda: AT)
     assert replace(looked, ordinal=2) == kept.found(**asked)
 
 
@@ -301,6 +302,21 @@ def test_room_is_made_after_a_reset_as_before(opened: Open) -> None:
     assert [row.account for row in kept.store.exchanges()] == ["bob", "ann", "ann"]
 
 
+def test_what_is_decided_later_is_later(kept: Keeper) -> None:
+    """Time is read within the transaction: nobody decides by a time from before somebody else's decision."""
+    wall, seen = count(AT), list[tuple[int, int]]()
+
+    def step(found: Found) -> Decision:
+        seen.append((found.ordinal, found.now))
+        return Decision(DONE)
+
+    def call(_: int) -> None:
+        kept.store.decide(Reads(), "toy", ANN, None, wall.__next__, step)
+
+    at_once(50, call)
+    assert [now for _, now in sorted(seen)] == [AT + n for n in range(50)]
+
+
 # Ledgers
 
 
@@ -325,7 +341,7 @@ def test_looking_at_balances_loses_no_line(kept: Keeper) -> None:
         if n % 2:
             kept.do(Append((entry("reserve", 1, AT + n + 1),)), wall=AT + n)
         else:
-            kept.store.fetch(Reads(balances=True), "toy", ANN, AT + n)
+            kept.store.fetch(Reads(balances=True), "toy", ANN, lambda: AT + n)
 
     at_once(200, work)
     assert kept.held(wall=AT + 500) == (0, 100, 0)
@@ -692,7 +708,7 @@ def fill(kept: Keeper) -> None:
 
 def state(kept: Keeper, by: Account) -> tuple[object, ...]:
     """All that is known of an account, but for its identity and clock."""
-    looked = kept.store.fetch(Reads((), "x", Page("video", 1, 9), True, ("n",)), "toy", by, AT + 5)
+    looked = kept.store.fetch(Reads((), "x", Page("video", 1, 9), True, ("n",)), "toy", by, lambda: AT + 5)
     listed = [*kept.store.tasks(by.id), *kept.store.exchanges(by.id), *kept.store.webhooks(by.id)]
     return looked, listed, kept.store.entries(by.id)
 
