@@ -102,15 +102,15 @@ class Reply(Struct, frozen=True):
 class Wire(Struct, frozen=True):
     """A reply as it goes over the wire: `body` is bytes, `headers` are complete but for what HTTP itself adds.
 
-    `tells` is the account and ordinal of the exchange, if it tells the client of a task: should it not arrive, the
-    journal has to say so.
+    `tells` is the account, ordinal and time of the exchange, if it tells the client of a task: should it not arrive,
+    the journal has to say so.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     delivery: Delivery = NOW
-    tells: tuple[str, int] | None = None
+    tells: tuple[str, int, int] | None = None
 
 
 class Quote(Struct, frozen=True):

@@ -191,15 +191,15 @@ class Lane:
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in wire.headers.items()]
         body = b"" if scope["method"] == "HEAD" else wire.body
         await send({"type": "http.response.start", "status": wire.status, "headers": headers})
+        body = body if delivery.cut_at is None else body[: delivery.cut_at]
         if delivery.over_ms:
-            await _trickle(body if delivery.cut_at is None else body[: delivery.cut_at], delivery.over_ms / 1000, send)
-            body = b""
+            body = await _trickle(body, delivery.over_ms / 1000, send)
         if delivery.cut_at is None:
             # Asked before the last part: after it the server may close the connection itself.
             there = not _gone(scope)
             await send({"type": "http.response.body", "body": body})
             return there
-        await send({"type": "http.response.body", "body": body[: delivery.cut_at], "more_body": True})
+        await send({"type": "http.response.body", "body": body, "more_body": True})
         # Closed and not reset: what was sent must be there to be read, and only then the early end.
         scope["extensions"][TRANSPORT].close()
         await _end(receive)
@@ -216,12 +216,15 @@ async def _stays(seconds: float, receive: Receive) -> bool:
     return False
 
 
-async def _trickle(body: bytes, seconds: float, send: Send) -> None:
-    """Send a body in small parts, spread over some seconds."""
+async def _trickle(body: bytes, seconds: float, send: Send) -> bytes:
+    """Send a body in small parts, spread over some seconds; gives the last one, which is then due."""
     step = max(1, len(body) // PARTS)
-    for at in range(0, len(body), step):
-        await send({"type": "http.response.body", "body": body[at : at + step], "more_body": True})
-        await asyncio.sleep(seconds * step / len(body))
+    parts = [body[at : at + step] for at in range(0, len(body), step)] or [b""]
+    for part in parts[:-1]:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await asyncio.sleep(seconds / len(parts))
+    await asyncio.sleep(seconds / len(parts))
+    return parts[-1]
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -207,12 +207,12 @@ class MemoryStore:
             rows = list(self._journal)
         yield from (written(row) for row in rows if account in (None, row.account) and provider in (None, row.provider))
 
-    def lose(self, account: str | None, ordinal: int) -> None:
+    def lose(self, account: str, ordinal: int, at: int) -> None:
         """Write down that the answer to a request did not reach its client. O(exchanges since then)."""
         with self._lock:
             for index in range(len(self._journal) - 1, -1, -1):
                 row = self._journal[index]
-                if (row.account, row.ordinal) == (account, ordinal):
+                if (row.account, row.ordinal, row.at) == (account, ordinal, at):
                     self._journal[index] = replace(row, lost=True)
                     return
 

@@ -352,9 +352,9 @@ def _exchange(
     )
 
 
-def _told(row: Exchange) -> tuple[str, int] | None:
-    """Whose exchange it is and which, if the reply tells of a task."""
-    return (row.account, row.ordinal) if row.account is not None and row.saw else None
+def _told(row: Exchange) -> tuple[str, int, int] | None:
+    """Whose exchange it is, which and when, if the reply tells of a task."""
+    return (row.account, row.ordinal, row.at) if row.account is not None and row.saw else None
 
 
 def ranked(provider: Provider, violations: Iterable[Violation]) -> tuple[Violation, ...]:

@@ -215,12 +215,13 @@ class SqliteStore:
             yield from (body for _, body in rows)
             seq = rows[-1][0]
 
-    def lose(self, account: str | None, ordinal: int) -> None:
+    def lose(self, account: str, ordinal: int, at: int) -> None:
         """Write down that the answer to a request did not reach its client."""
         with self._file.writing() as db:
             row = db.execute(NEWEST_ORDINAL, (account, ordinal)).fetchone()
-            if row is not None:
-                lost = packed(replace(EXCHANGE(row[1]), lost=True))
+            exchange = EXCHANGE(row[1]) if row else None
+            if exchange is not None and exchange.at == at:
+                lost = packed(replace(exchange, lost=True))
                 db.execute("UPDATE exchanges SET body = ? WHERE seq = ?", (lost, row[0]))
 
     def entries(self, account: str) -> list[Entry]:

@@ -98,8 +98,11 @@ class Store(Protocol):
     def exchanges(self, account: str | None = None, provider: str | None = None) -> Iterator[Exchange]:
         """The journal, oldest first, without secrets and long texts."""
 
-    def lose(self, account: str | None, ordinal: int) -> None:
-        """Write down that the answer to a request did not reach its client."""
+    def lose(self, account: str, ordinal: int, at: int) -> None:
+        """Write down that the answer to a request did not reach its client.
+
+        `at` is when the account made it: after a reset others have its ordinal.
+        """
 
     def entries(self, account: str) -> list[Entry]:
         """The newest lines of an account's ledger, oldest first, those to come included."""

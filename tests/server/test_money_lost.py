@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import requests
 
 from kling_mock.core.model import Exchange
 from kling_mock.core.provider import Provider
+from kling_mock.server import steering
 from kling_mock.server.mock import Mock
 from kling_mock.server.serving import Running
 from tests.conftest import Client
@@ -80,6 +82,39 @@ def test_a_client_that_leaves_in_the_middle_of_the_body_loses_the_answer(running
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     [row] = journal(running, any_lost)
     assert row.lost
+
+
+def test_a_body_that_trickled_in_whole_is_not_lost(running: Running) -> None:
+    """The client closes its connection as soon as it has the last byte: nothing is waited for after that."""
+    for _ in range(2):
+        with requests.Session() as session:
+            caller = Client(running.mock, running.mock.providers["kling"])
+            prefer = {"prefer": 'scenario="slow-body call=create seconds=1 times=9"', "connection": "close"}
+            began = time.monotonic()
+            answer = session.post(running.url + PATH, json=BODY, headers={**caller.credential("POST", PATH), **prefer})
+            assert answer.json()["code"] == 0
+            assert time.monotonic() - began >= 0.9
+    time.sleep(0.3)
+    assert [row.lost for row in running.mock.store.exchanges()] == [False, False]
+
+
+def test_an_answer_from_before_a_reset_is_lost_to_nobody(running: Running) -> None:
+    """Its exchange is forgotten; the one that has its number now has arrived."""
+    clocks = running.mock.clocks
+
+    def leave() -> None:
+        with pytest.raises(requests.Timeout):
+            send(running, "slow-answer call=create seconds=30", timeout=1)
+
+    with ThreadPoolExecutor() as pool:
+        left = pool.submit(leave)
+        assert journal(running, bool)
+        steering.reset(running.mock, "kling-default")
+        clocks.change("kling-default", lambda line, at: line.advance(at, 1))
+        assert send(running, "", timeout=5).status_code == 200
+        left.result()
+    time.sleep(0.3)
+    assert [(row.ordinal, row.lost) for row in running.mock.store.exchanges()] == [(1, False)]
 
 
 def test_a_poll_that_is_given_up_showed_nothing(running: Running) -> None:

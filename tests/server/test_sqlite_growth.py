@@ -91,7 +91,7 @@ CALLS: dict[str, Callable[[Counted], object]] = {
         Count("ann", "x", AT),
     ),
     "a changed task": lambda it: it.kept.do(PutTask(task(f"t{it.size - 9}"))),
-    "a lost answer": lambda it: it.kept.store.lose("ann", it.size - 9),
+    "a lost answer": lambda it: it.kept.store.lose("ann", it.size - 9, AT),
     "what is due": lambda it: it.kept.store.lease(AT, AT + 10, 10),
     "an attempt": lambda it: it.kept.store.settle_webhook(hook(f"h{it.size - 1}", "bob", outcome="delivered")),
     "an account": lambda it: it.kept.store.owner("toy", "key", "of-ann"),

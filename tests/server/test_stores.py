@@ -445,10 +445,10 @@ def test_the_oldest_exchanges_make_room(opened: Open) -> None:
 
 
 def test_a_lost_answer_is_written_down(kept: Keeper) -> None:
-    """On the newest exchange of that number; one that is not there is not missed."""
-    kept.do(*(Record(exchange(n, account)) for account in ("ann", None) for n in (1, 2, 1)))
-    for account, ordinal in (("ann", 1), (None, 2), ("bob", 1), ("ann", 9)):
-        kept.store.lose(account, ordinal)
+    """On the newest exchange of that number and time; one that is not there is not missed."""
+    kept.do(*(Record(exchange(n, account, at=AT + n)) for account in ("ann", "bob") for n in (1, 2, 1)))
+    for account, ordinal, at in (("ann", 1, AT + 1), ("bob", 2, AT + 2), ("bob", 1, AT), ("ann", 9, AT)):
+        kept.store.lose(account, ordinal, at)
     assert [row.lost for row in kept.store.exchanges()] == [False, False, True, False, True, False]
 
 
