@@ -220,6 +220,7 @@ def _new_task(step: _Step) -> Task:
         entropy=step.entropy,
         alias=alias_of(operation, step.scope),
         scenario=step.ruling.reference,
+        asked=step.ruling.asked,
         reason=reason,
         request=lightened(step.scope["request"]["body"]),
         parameters=lightened(judgement.parameters),

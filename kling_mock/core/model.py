@@ -139,6 +139,7 @@ class Task(Struct, frozen=True):
 
     `media` is the URL under which its files were when it was made; replies name them under the server's own.
     `settled` is the end at which its money was settled, where its course was changed after it: it is so once only.
+    `asked` says that its create, or a user's rule, asked for its `scenario`; else that was its account's.
     """
 
     id: str
@@ -160,6 +161,7 @@ class Task(Struct, frozen=True):
     media: str = ""
     callback: str | None = None
     settled: Moment | None = None
+    asked: bool = False
 
 
 class Result(Struct, frozen=True):

@@ -16,6 +16,8 @@ from kling_mock.core.scenarios import Answer, Scenario
 class Ruling:
     """The scenario that rules one call and its reference, and the `answer` that it has for this call, if any.
 
+    It is `asked` for by the request, a user's rule or a task, or else the account's own.
+
     `task` is the one task that the call is about, if it exists, is of the right kind and visible. `seen_by` is the
     scenario by which a list shows one of its tasks otherwise than it is.
     """
@@ -27,6 +29,7 @@ class Ruling:
         self.task = self._task()
         self.scenario: Scenario | None = None
         self.reference: str | None = None
+        self.asked = False
         self._counter = ""
         self.seen_by: str | None = None
         if self._role and not judgement.refused:  # a call that is refused anyway has no scenario
@@ -41,23 +44,26 @@ class Ruling:
         return task if task and task.kind == operation.task.kind(self._judgement.scope) else None
 
     def _choose(self) -> None:
-        for reference, counter in self._candidates():
+        for reference, counter, asked in self._candidates():
             scenario = self._scenarios.recall(reference)
             if scenario and (self._role == "create" or scenario.answers_to(self._role)):
-                self.scenario, self.reference, self._counter = scenario, reference, counter
+                self.scenario, self.reference, self._counter, self.asked = scenario, reference, counter, asked
                 return
 
-    def _candidates(self) -> Iterator[tuple[str | None, str]]:
-        """The references that may rule this call, each with the name under which it is then counted."""
+    def _candidates(self) -> Iterator[tuple[str, str, bool]]:
+        """What may rule this call, the name under which it is then counted, and whether somebody asked for it."""
         judgement, account = self._judgement, self._judgement.call.account
-        for asked in (judgement.scenario, self._picked()):
-            yield asked, counter_of(judgement, asked)
-        yield (self.task.scenario if self.task else None), counter_of(judgement, None)
+        for reference in (judgement.scenario, self._picked()):
+            if reference:
+                yield reference, counter_of(judgement, reference), True
+        if self.task and self.task.scenario:
+            yield self.task.scenario, counter_of(judgement, None), True
         for task in self._found.page:
-            own = self._own(task)
-            if own and not own.sees:  # what it lets be seen otherwise is that one task, not the list
-                yield task.scenario, self._in_lists(task)
-        yield (account.scenario if account else None), counter_of(judgement, standing(judgement))
+            # What a task has from its account is the account's; and what lets one be seen otherwise is not the list's.
+            if task.scenario and task.asked and (own := self._own(task)) and not own.sees:
+                yield task.scenario, counter_in_lists(task.id), True
+        if account and account.scenario:
+            yield account.scenario, counter_of(judgement, standing(judgement)), False
 
     def _picked(self) -> str | None:
         """The scenario of the first of the user's rules whose turn it is."""
@@ -73,13 +79,7 @@ class Ruling:
 
     def _own(self, task: Task) -> Answer | None:
         """What the scenario of a task does to a list with it."""
-        return self._answer(self._scenarios.recall(task.scenario), self._in_lists(task))
-
-    def _in_lists(self, task: Task) -> str:
-        """The name under which lists with a task are counted; what it has from its account is the account's count."""
-        account = self._judgement.call.account
-        same = account is not None and task.scenario == account.scenario
-        return counter_of(self._judgement, standing(self._judgement)) if same else counter_in_lists(task.id)
+        return self._answer(self._scenarios.recall(task.scenario), counter_in_lists(task.id))
 
     def listing(self, task: Task) -> Answer | None:
         """How a list lets one of its tasks be seen: as the call asks, the task's own scenario has it, the account's."""
@@ -99,5 +99,5 @@ class Ruling:
         for task in self._found.page:
             scenario = self._scenarios.recall(task.scenario)
             if scenario and scenario.limited("list"):
-                names.append(self._in_lists(task))
+                names.append(counter_in_lists(task.id))
         return tuple(Count(self._found.owner, name, self._found.now) for name in dict.fromkeys(names))

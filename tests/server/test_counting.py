@@ -108,6 +108,24 @@ def test_a_list_is_ruled_by_the_tasks_on_it(store: Store) -> None:
     assert Counted(named) == {None: 11, "server-unavailable call=list times=2": 4}
 
 
+def test_a_list_scenario_of_the_account_ends_with_it(client: Callable[..., Client]) -> None:
+    """Its tasks keep the course that they have from it, not what it does to lists; one asked for later is met anew."""
+    kling, asked = client("kling").other(), "server-unavailable call=list times=1"
+
+    def lists() -> list[int]:
+        return [kling.send("GET", VIDEOS).status for _ in range(2)]
+
+    choose(kling, asked)
+    kling.send("POST", VIDEOS, BODY)
+    before = lists()
+    choose(kling, None)
+    after = lists()
+    choose(kling, asked)
+    anew = lists()
+    kling.send("POST", VIDEOS, {**BODY, "prompt": f"[mock:{asked}]"})
+    assert (before, after, anew, lists()) == ([503, 200], [200, 200], [503, 200], [503, 200])
+
+
 def test_a_list_shows_a_task_otherwise_as_often_as_its_scenario_says(tmp_path: Path) -> None:
     """Once, and for the task alone; the other one on the page is shown as it is."""
     path = tmp_path / "mine.yaml"
