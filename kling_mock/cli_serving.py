@@ -231,8 +231,8 @@ def doubts_of(mock: Mock, scenario_file: Path | None) -> Iterator[str]:
     if scenario_file is not None:
         from kling_mock.server.scenario_file import doubts
 
-        accounts = (account.id for account in mock.accounts.all())
-        yield from (f"{scenario_file.name}#{doubt}" for doubt in doubts(mock.rules, mock.providers, accounts))
+        found = doubts(mock.rules, mock.providers, mock.accounts.all())
+        yield from (f"{scenario_file.name}#{doubt}" for doubt in found)
 
 
 def _run(mock: Mock, listener: socket.socket, host: str, allowed_hosts: tuple[str, ...]) -> None:

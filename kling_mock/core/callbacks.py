@@ -96,15 +96,19 @@ def webhooks(words: CallbackWords, task: Task, hooks: Hooks, since: int | None =
 
 
 def taken(attempt: Attempt) -> bool:
-    """Whether the receiver took what was sent."""
-    return attempt.status is not None and 200 <= attempt.status < 300
+    """Whether the receiver took what was sent, whatever its sender made of its answer."""
+    return _fine(attempt.status if attempt.said is None else attempt.said)
+
+
+def _fine(status: int | None) -> bool:
+    return status is not None and 200 <= status < 300
 
 
 def attempted(words: CallbackWords, row: Webhook, attempt: Attempt) -> Webhook:
     """The row after an attempt: delivered, given up, or due again one step after it was due before."""
-    attempt = _taken(words, row, attempt)
+    attempt = _read(words, row, attempt)
     attempts = (*row.attempts, attempt)
-    if taken(attempt):
+    if _fine(attempt.status):
         return replace(row, attempts=attempts, outcome="delivered")
     if attempt.status in words.stops or len(attempts) > len(words.retries):
         why = f"the receiver answered {attempt.status}" if attempt.status in words.stops else "no attempt was left"
@@ -112,14 +116,14 @@ def attempted(words: CallbackWords, row: Webhook, attempt: Attempt) -> Webhook:
     return replace(row, attempts=attempts, due=row.due + words.retries[len(attempts) - 1])
 
 
-def _taken(words: CallbackWords, row: Webhook, attempt: Attempt) -> Attempt:
-    """An attempt as the sender takes it: a scenario may have it misread what the receiver answered."""
+def _read(words: CallbackWords, row: Webhook, attempt: Attempt) -> Attempt:
+    """An attempt as its sender reads it: a scenario may have it misread what the receiver answered."""
     if attempt.status is None or len(row.attempts) >= row.takes:
         return attempt
-    said = f"the receiver answered {attempt.status}"
-    if row.taken_for is None:
-        return replace(attempt, status=None, error=f"no answer within {words.timeout_ms / 1000:g} s ({said} in time)")
-    return replace(attempt, status=row.taken_for, error=f"{said}, taken for {row.taken_for}")
+    told = f"the receiver answered {attempt.status}"
+    late = f"no answer within {words.timeout_ms / 1000:g} s ({told} in time)"
+    error = late if row.taken_for is None else f"{told}, taken for {row.taken_for}"
+    return replace(attempt, status=row.taken_for, said=attempt.status, error=error)
 
 
 def compile_callbacks(place: Place, variants: tuple[str, ...]) -> tuple[CallbackWords, ...]:

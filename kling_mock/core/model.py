@@ -217,12 +217,16 @@ class Pack(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """One try to deliver a webhook: virtual and wall ms, and the receiver's status, or what went wrong before one."""
+    """One try to deliver a webhook: virtual and wall ms, and the receiver's status, or what went wrong before one.
+
+    `said` is what the receiver really answered, where a scenario lets its sender take that for something else.
+    """
 
     at: int
     wall: int
     status: int | None
     error: str | None = None
+    said: int | None = None
 
 
 class Webhook(Struct, frozen=True):

@@ -13,11 +13,11 @@ STRUCK = "<credential>"
 
 SHAPED = re.compile(r"eyJ[\w-]{5,}\.[\w-]*\.[\w-]*|\bsk-[\w-]{8,}|(?i:\bbearer\s+[\w.~+/-]{8,}=*)")
 USERINFO = re.compile(
-    r"(?<=[/\\]{2})[^\s/?#@:\[]*:(?!\d{0,5}(?:[/?#\s]|$))\S{0,2000}(?=@)"  # no port follows: a password with any sign
-    r"|(?<=[/\\]{2})[^\s/?#]{1,2000}(?=@)"
+    r"(?<=[/\\]{2})[^\s/?#]{1,2000}(?=@)"
+    r"|(?<=[/\\]{2})[^\s/?#@:\[]*:(?!\d{0,5}(?:[/?#\s]|$))\S{0,2000}(?=@)"  # no port follows: a password with any sign
     r"|^[^\s/?#@:]+:[^\s/?#@\\]+(?=@)"  # an address without its scheme
 )
-PARAMETER = re.compile(r"(?<=[?&;#])([^\s=&;#?]{1,200})=([^\s&#]+)")
+PARAMETER = re.compile(r"(?<=[?&;#])([^\s=&;#?]{1,200})=((?:(?i:basic|bearer|digest)\s+)?[^\s&#]+)")
 DEEPEST = 4
 """How many URLs inside of URLs are looked into; what is deeper is struck out whole."""
 
@@ -61,6 +61,8 @@ def _parameter(name: str, value: str, depth: int) -> str:
     if names_credential(unquote_plus(name)):
         return f"{name}={STRUCK}"
     plain = unquote_plus(value)
+    if "%" in plain and plain != value:
+        return f"{name}={value if redacted(unquote_plus(plain)) == unquote_plus(plain) else STRUCK}"
     if "@" not in plain and "=" not in plain:
         return f"{name}={value}"
     shown = _addresses(plain, depth - 1) if depth else STRUCK

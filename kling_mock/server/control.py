@@ -6,6 +6,7 @@ get a problem too, whatever else the application serves.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -21,6 +22,9 @@ from kling_mock.server.control_views import VIEWS
 from kling_mock.server.mock import Mock
 from kling_mock.server.problem_details import Problem, from_http, from_refused
 from kling_mock.server.steering import Refused
+from kling_mock.server.store import StoreError
+
+log = logging.getLogger("kling_mock")
 
 PREFIX = "/_mock"
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
@@ -72,6 +76,9 @@ def _view(mock: Mock, endpoint: Endpoint) -> Callable[..., Response]:
             return from_refused(refused).response()
         except Problem as problem:
             return problem.response()
+        except StoreError as error:
+            log.error("%s", error)
+            return Problem(503, str(error)).response()
 
     return view
 

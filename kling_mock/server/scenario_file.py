@@ -18,6 +18,7 @@ from msgspec import Struct
 from kling_mock.core.calls import Pick
 from kling_mock.core.documents import Documents, Place, pointer
 from kling_mock.core.messages import json_type, show
+from kling_mock.core.model import Account
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.words import malformed
@@ -93,14 +94,17 @@ def read_scenario_file(path: Path, providers: Mapping[str, Provider]) -> Scenari
     return ScenarioFile(more, tuple(_rule(row, index, more) for index, row in enumerate(root.get("rules", []).each())))
 
 
-def doubts(rules: Iterable[UserRule], providers: Mapping[str, Provider], accounts: Iterable[str]) -> Iterator[str]:
+def doubts(rules: Iterable[UserRule], providers: Mapping[str, Provider], accounts: Iterable[Account]) -> Iterator[str]:
     """What may be a slip: a rule for an account that is not there (yet), or for a body that no document knows."""
-    there = list(accounts)
+    there = {account.id: account.provider for account in accounts}
     for rule in rules:
         at = f"/rules/{rule.pick.name}"
         if rule.account is not None and rule.account not in there:
             near = closest(rule.account, there)
             yield f"{at}/account: there is no account {rule.account!r} yet{near}; the rule waits for it"
+        elif rule.account is not None and there[rule.account] not in rule.providers:
+            others = ", ".join(sorted(rule.providers))
+            yield f"{at}/account: {rule.account!r} is {there[rule.account]}'s, the rule is for {others}; it never fits"
         operations = [
             operation
             for name in rule.providers

@@ -22,6 +22,8 @@ def refusal(url: str, allowed: Collection[str]) -> str | None:
     except ValueError:
         # The error's own text repeats what stands in the place of the host or the port: it may be a password.
         return "it is no URL: its host or its port cannot be read"
+    if "\\" in url:
+        return "it is no URL: a backslash stands in it, which some take for a slash"
     if parts.scheme not in PORTS:
         return "only http and https URLs are called"
     if not host:

@@ -21,6 +21,9 @@ HOOK = "https://example.com/hook"
         ("https://me:word@example.com/hook", "https://<credential>@example.com/hook"),
         ("https://me:w@rd@example.com/hook", "https://<credential>@example.com/hook"),
         ("https://me:w/r?d#@example.com/hook", "https://<credential>@example.com/hook"),
+        ("http://me:pw@127.0.0.1:9/hook?mail=a@b.example", "http://<credential>@127.0.0.1:9/hook?mail=a@b.example"),
+        (f"{HOOK}?auth=Basic bWU6cHc=&job=7", f"{HOOK}?auth=<credential>&job=7"),
+        (f"{HOOK}?cb=http%253A%252F%252Fme%253Apw%2540example.org%252F&job=7", f"{HOOK}?cb=<credential>&job=7"),
         ("https://:word@example.com:8000/", "https://<credential>@example.com:8000/"),
         ("https:\\\\me:word@example.com/", "https:\\\\<credential>@example.com/"),
         ("me:word@example.com/hook", "<credential>@example.com/hook"),
@@ -53,6 +56,7 @@ def test_what_an_address_hides_is_struck_out(text: str, shown: str) -> None:
         f"{HOOK}?Expires=1700000000&X-Amz-Date=20260101T000000Z&X-Amz-SignedHeaders=host",
         f"{HOOK}?x-oss-process=image%2Fresize&keyword=a%20cat&author=me&design=3",
         f"{HOOK}?token=&sig",
+        f"{HOOK}?cb=http%253A%252F%252Fexample.org%252F&share=100%25",
         "is a = b? yes; c = d @ e",
     ],
 )

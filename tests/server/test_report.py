@@ -155,6 +155,18 @@ def test_a_webhook_that_was_delivered_tells_of_the_end(kling: Client, status: in
     assert [row["task"] for row in report(kling)["abandoned"]] == [task] * (status != 200)
 
 
+@pytest.mark.parametrize("scenario", ["webhook-answered status=410", "webhook-answered-late times=20"])
+def test_a_webhook_whose_answer_was_misread_told_of_the_end(kling: Client, scenario: str) -> None:
+    """The receiver has it and said so, whatever its sender made of that."""
+    with Receiver() as receiver:
+        create(kling, scenario, callback_url=receiver.url)
+        for by in ("5s", "3d"):
+            kling.advance(by)
+            kling.mock.webhooks.deliver_due()
+            assert report(kling)["abandoned"] == []
+    assert {row.outcome for row in kling.mock.store.webhooks()} == {"given up"}
+
+
 @pytest.mark.parametrize("scenario", ["webhook-disagrees", "webhook-forged"])
 def test_a_webhook_that_may_not_be_believed_tells_of_no_end(kling: Client, scenario: str) -> None:
     """It told of another end than the task's, or its signature was wrong: a client that trusts it has read nothing."""

@@ -231,6 +231,10 @@ def test_a_wrong_file_is_told(tmp_path: Path, document: Any, pointer: str, messa
             {"operation": "getImageToVideo", "body": {"mode": "pro"}, "scenario": "empty-answer"},
             "/rules/0/body: calls of getImageToVideo have no body; the rule never fits",
         ),
+        (
+            {"account": "302ai-default", "provider": "kling"},
+            "/rules/0/account: '302ai-default' is 302ai's, the rule is for kling; it never fits",
+        ),
         ({"body": {"mode": "pro"}, "account": "kling-default"}, None),
         ({"body": {"camera_control": {"config": {"zoom": 5}}}}, None),
     ],
@@ -238,5 +242,5 @@ def test_a_wrong_file_is_told(tmp_path: Path, document: Any, pointer: str, messa
 def test_a_rule_that_may_be_a_slip_is_told(tmp_path: Path, rule: dict[str, Any], doubt: str | None) -> None:
     """The file is taken: an account may come later, and a client may send what no document knows."""
     kling = client(tmp_path, {"rules": [{"scenario": "fail", **rule}]})
-    accounts = [account.id for account in kling.mock.accounts.all()]
-    assert list(doubts(kling.mock.rules, kling.mock.providers, accounts)) == ([doubt] if doubt else [])
+    found = doubts(kling.mock.rules, kling.mock.providers, kling.mock.accounts.all())
+    assert list(found) == ([doubt] if doubt else [])

@@ -204,18 +204,21 @@ def test_a_locked_file_holds_up_nobody_but_its_callers(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     mock = Mock(load_providers().values(), Options(), store=open_store(f"sqlite:///{path}"))
     other = sqlite3.connect(path, isolation_level=None)
-    with Running(mock) as running, ThreadPoolExecutor(1) as pool:
+    with Running(mock) as running, ThreadPoolExecutor(2) as pool:
         other.execute("BEGIN IMMEDIATE")
         key = mock.accounts.defaults["kling"].credentials["api_key"]
         asked = {"Authorization": f"Bearer {key}"}
         late = pool.submit(requests.get, f"{running.url}/v1/videos/image2video/nobody", headers=asked, timeout=60)
+        reset = pool.submit(requests.post, f"{running.url}/_mock/reset", json={}, timeout=60)
         time.sleep(0.2)
         began = time.monotonic()
         assert requests.get(f"{running.url}/_mock/health", timeout=60).status_code == 200
         health = time.monotonic() - began
-        answer = late.result()
+        answer, control = late.result(), reset.result()
         other.execute("ROLLBACK")
     other.close()
     assert answer.status_code == 500
     assert "is locked by another program; stop what holds it" in answer.headers["X-Mock-Hint"]
+    assert (control.status_code, control.headers["Content-Type"]) == (503, "application/problem+json")
+    assert "is locked by another program; stop what holds it" in control.json()["detail"]
     assert health < 3

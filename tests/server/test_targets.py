@@ -61,6 +61,7 @@ def test_this_machine_is_called(url: str) -> None:
         ("localhost:8000/hook", "only http and https URLs are called"),
         ("/hook", "only http and https URLs are called"),
         ("http:///hook", "the URL names no host"),
+        ("http://example.com\\@127.0.0.1:9/", "it is no URL: a backslash stands in it"),
     ],
 )
 def test_everything_else_is_refused(url: str, why: str) -> None:
