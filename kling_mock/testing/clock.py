@@ -30,6 +30,8 @@ class Clock:
         if self._accounts:
             self._mock.store.turn(account, None, self._mock.clocks.line(self._accounts[0]))
         self._accounts.append(account)
+        if self._accounts[0] in self._mock.accounts.followed:
+            self._mock.accounts.followed.add(account)
 
     @property
     def now(self) -> datetime:
@@ -71,8 +73,15 @@ class Clock:
         """
         self.stop()
         written = limit.total_seconds() if isinstance(limit, timedelta) else limit
-        self._followed = FollowedSleep(lambda ms: self.advance(ms / 1000), milliseconds(written), self.deliver)
+        known = self._mock.accounts.followed
+        self._followed = FollowedSleep(
+            lambda ms: self.advance(ms / 1000),
+            milliseconds(written),
+            self.deliver,
+            lambda: known.difference_update(self._accounts),
+        )
         self._followed.start()
+        known.update(self._accounts)
         return self._followed
 
     def deliver(self) -> None:

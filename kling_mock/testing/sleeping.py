@@ -2,11 +2,11 @@
 
 While it is on, `time.sleep`, `asyncio.sleep` and the timeout of `threading.Event.wait` do not wait; they advance the
 clock, and those that begin together end together. `time.monotonic`, `time.perf_counter`, `time.time` and their `_ns`
-forms run ahead by as much, so that a client's deadlines come too; so do those of `asyncio.timeout` and
-`asyncio.wait_for`. So do the names under which a client's modules have
-imported them (`from time import sleep`). Left alone are the mock's own threads, the standard library, and the libraries
-that measure sockets and event loops: their time is the wall's. So is that of `datetime.now()`, a method of a type that
-cannot be changed: a deadline that is measured by it does not come (`kling.clock.now` is what it should read in a test).
+forms run ahead by as much, so that a client's deadlines come too; so do asyncio's (`deadlines`). All that holds for the
+names under which a client's modules have imported them, too (`from time import sleep`). Left alone are the mock's own
+threads, the standard library, and the libraries that measure sockets and event loops: their time is the wall's. So is
+that of `datetime.now()`, a method of a type that cannot be changed, and of a loop's `time()`: a deadline that is
+measured by these does not come (`kling.clock.now` is what it should read in a test).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
-from kling_mock.testing.deadlines import TURNS, Deadlines, waited_for
+from kling_mock.testing.deadlines import Deadlines, FollowedTimeout, LoopSleeps, waited, waited_for
 
 OWN_THREADS = "kling-mock"
 """Threads whose names begin so are the mock's."""
@@ -56,17 +57,22 @@ class FollowedSleep:
     """Sleeps that call `advance(ms)` instead of waiting; as a context manager, or until `stop()`.
 
     `limit_ms` is how much may be slept in all; then every sleep raises `SleptTooLong`. `arrived` is called before a
-    sleep returns: what has come due in it happens first.
+    sleep returns: what has come due in it happens first. `ended` is called when sleeps are sleeps again.
     """
 
     def __init__(
-        self, advance: Callable[[int], object], limit_ms: int, arrived: Callable[[], object] = lambda: None
+        self,
+        advance: Callable[[int], object],
+        limit_ms: int,
+        arrived: Callable[[], object] = lambda: None,
+        ended: Callable[[], object] = lambda: None,
     ) -> None:
-        self._advance, self._limit, self._arrived = advance, limit_ms, arrived
+        self._advance, self._limit, self._arrived, self._ended = advance, limit_ms, arrived, ended
         self._lock = threading.RLock()
         self._pairs: list[tuple[Any, Any]] = []
         self._wait: Any = None
         self._deadlines = Deadlines()
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopSleeps] = WeakKeyDictionary()
         self.slept_ms = 0
 
     def __enter__(self) -> Self:
@@ -82,9 +88,14 @@ class FollowedSleep:
             return
         clocks = [(getattr(time, name), unit) for name, unit in CLOCKS.items()]
         self._pairs = [(real, self._clock(real, unit)) for real, unit in clocks]
-        self._pairs += [(time.sleep, self._sleep(time.sleep)), (asyncio.sleep, self._async_sleep(asyncio.sleep))]
-        scoped, waiting = asyncio.timeout, asyncio.wait_for
-        self._pairs += [(scoped, self._timeout(scoped)), (waiting, self._wait_for(waiting, scoped))]
+        self._pairs += [
+            (time.sleep, self._sleep(time.sleep)),
+            (asyncio.sleep, self._async_sleep(asyncio.sleep)),
+            (asyncio.timeout, self._timeout(asyncio.timeout)),
+            (asyncio.timeout_at, self._timeout_at(asyncio.timeout_at)),
+            (asyncio.wait_for, self._wait_for(asyncio.wait_for)),
+            (asyncio.wait, self._wait_some(asyncio.wait)),
+        ]
         self._wait = threading.Event.wait
         threading.Event.wait = self._event_wait(self._wait)  # type: ignore[method-assign]
         _rebind(self._pairs, _clients_modules())
@@ -96,6 +107,7 @@ class FollowedSleep:
         pairs, self._pairs = self._pairs, []
         threading.Event.wait = self._wait  # type: ignore[method-assign]
         _rebind([(fake, real) for real, fake in pairs], list(sys.modules.values()))
+        self._ended()
 
     def _pass(self, wake_ms: int) -> None:
         """Let virtual time pass until so much was slept, unless others have slept until then."""
@@ -105,18 +117,10 @@ class FollowedSleep:
         self._arrived()
 
     def _pass_on(self, wake_ms: int) -> int:
-        """Let it pass for a loop's task, as far as the first deadline; what came before must have been heard of.
-
-        Gives how much was slept then.
-        """
-        reached = None
-        while reached is None:
-            patient = self._deadlines.heard()
-            with self._lock:
-                # Another's pass may have brought something about meanwhile.
-                if self._deadlines.quiet or not patient:
-                    self._move(self._deadlines.next(wake_ms))
-                    reached = self.slept_ms
+        """Let it pass for a loop, as far as the first deadline; gives how much was slept then."""
+        with self._lock:
+            self._move(self._deadlines.next(wake_ms))
+            reached = self.slept_ms
         self._arrived()
         return reached
 
@@ -163,15 +167,11 @@ class FollowedSleep:
 
     def _async_sleep(self, real: Any) -> Any:
         async def follow(delay: float, result: Any) -> Any:
-            wake = self._wakes(delay)
-            # Tasks that were started together begin their sleeps now.
-            await real(0)
-            reached = -1
-            while reached < wake:
-                # The clock may be another process's: asking it must not hold up the client's other tasks.
-                reached = await asyncio.get_running_loop().run_in_executor(None, self._pass_on, wake)
-            for _ in range(TURNS):
-                await real(0)  # a deadline that came with this sleep's end ends it first
+            loop = asyncio.get_running_loop()
+            sleeps = self._loops.get(loop)
+            if sleeps is None:
+                sleeps = self._loops[loop] = LoopSleeps(self._pass_on, real, GRACE_SECONDS)
+            await sleeps.sleep(self._wakes(delay))
             return result
 
         def sleep(delay: float, result: Any = None) -> Any:
@@ -179,20 +179,23 @@ class FollowedSleep:
 
         return sleep
 
+    def _opened(self, seconds: float | None) -> FollowedTimeout:
+        return FollowedTimeout(seconds, self._deadlines, lambda: self.slept_ms)
+
     def _timeout(self, real: Any) -> Any:
-        def timeout(delay: float | None) -> Any:
-            scope = real(delay)
-            if delay is not None and delay > 0 and not self._alone(2):
-                self._deadlines.add(scope, self._wakes(delay))
-            return scope
+        return lambda delay: real(delay) if self._alone(2) else self._opened(delay)
 
-        return timeout
+    def _timeout_at(self, real: Any) -> Any:
+        def timeout_at(when: float | None) -> Any:
+            if when is None or self._alone(2):
+                return real(when)
+            return self._opened(when - asyncio.get_running_loop().time())
 
-    def _wait_for(self, real: Any, scoped: Any) -> Any:
+        return timeout_at
+
+    def _wait_for(self, real: Any) -> Any:
         async def follow(awaited: Any, seconds: float) -> Any:
-            scope = scoped(seconds)
-            self._deadlines.add(scope, self._wakes(seconds))
-            return await waited_for(scope, awaited)
+            return await waited_for(self._opened(seconds), awaited)
 
         def wait_for(fut: Any, timeout: float | None) -> Any:
             if timeout is None or not timeout > 0 or self._alone(2):
@@ -200,6 +203,18 @@ class FollowedSleep:
             return follow(fut, timeout)
 
         return wait_for
+
+    def _wait_some(self, real: Any) -> Any:
+        async def follow(futures: Any, seconds: float, **words: Any) -> Any:
+            every = set(futures)
+            return await waited(self._opened(seconds), real(every, **words), every)
+
+        def wait(fs: Any, *, timeout: float | None = None, **words: Any) -> Any:
+            if timeout is None or not timeout > 0 or self._alone(2):
+                return real(fs, timeout=timeout, **words)
+            return follow(fs, timeout, **words)
+
+        return wait
 
     def _event_wait(self, real: Any) -> Any:
         def wait(event: threading.Event, timeout: float | None = None) -> bool:

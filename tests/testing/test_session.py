@@ -274,6 +274,22 @@ def test_a_client_that_lives_in_followed_time_signs_tokens_that_hold(kling: Klin
         assert look(kling, jwt.encode(claims, kling.secret_key, "HS256")).status_code == 200
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_a_token_that_a_client_keeps_expires_in_followed_time(kling: Kling, later: bool) -> None:
+    """As the vendor's sample signs it, without an id: signed once, good for half an hour of sleeps."""
+    kling.clock.follow_sleep()
+    client = kling.register() if later else kling
+    now = int(time.time())
+    token = jwt.encode({"iss": client.access_key, "exp": now + 1800, "nbf": now - 5}, client.secret_key, "HS256")
+    create(client)
+    statuses = []
+    with kling.allow_violations("mock/token.expired"):
+        for _ in range(5):
+            statuses.append(look(client, token).status_code)
+            time.sleep(599)
+    assert statuses == [200, 200, 200, 200, 401]
+
+
 # Reading
 
 

@@ -160,6 +160,27 @@ def test_coroutines_that_sleep_together_wake_together(moved: list[int]) -> None:
 
 
 @pytest.mark.usefixtures("followed")
+def test_coroutines_that_sleep_for_different_times_wake_in_order(moved: list[int]) -> None:
+    """One that sleeps for long passes nobody by: each wakes when its sleep ends, and begins its next one there."""
+    seen: list[tuple[str, int]] = []
+
+    async def one(name: str, seconds: int, times: int) -> None:
+        for _ in range(times):
+            await asyncio.sleep(seconds)
+            seen.append((name, sum(moved) // 1000))
+
+    async def client() -> None:
+        await asyncio.gather(one("slow", 25, 2), one("quick", 10, 5), one("late", 500, 1))
+
+    asyncio.run(client())
+    quick = [("quick", at) for at in (10, 20, 30, 40)]
+    assert seen[:2] + seen[3:5] == quick
+    assert seen[2] == ("slow", 25)
+    assert sorted(seen[5:7]) == [("quick", 50), ("slow", 50)]
+    assert seen[7:] == [("late", 500)]
+
+
+@pytest.mark.usefixtures("followed")
 def test_threads_that_sleep_together_wake_together(moved: list[int]) -> None:
     """As far as can be told from outside: those that begin in the same moment."""
     barrier = threading.Barrier(4)
@@ -225,6 +246,52 @@ def test_deadlines_of_asyncio_that_are_met_do_nothing(moved: list[int]) -> None:
         return await asyncio.gather(one(20), one(60), one(7))
 
     assert asyncio.run(client()) == ["gave up at 23", "done at 333", "gave up at 10"]
+
+
+@pytest.mark.usefixtures("followed")
+def test_a_deadline_of_asyncio_may_be_moved(moved: list[int]) -> None:
+    """Later, to never, from never, and to a time of the loop's."""
+
+    async def ends(scope: asyncio.Timeout, when: float | None, seconds: int) -> int | None:
+        began = sum(moved)
+        try:
+            async with scope:
+                await asyncio.sleep(5)
+                if when != 0:
+                    scope.reschedule(when and asyncio.get_running_loop().time() + when)
+                await asyncio.sleep(seconds)
+        except TimeoutError:
+            return (sum(moved) - began) // 1000
+        return None
+
+    async def client() -> list[int | None]:
+        return [
+            await ends(asyncio.timeout(10), 100, 20),
+            await ends(asyncio.timeout(10), 100, 500),
+            await ends(asyncio.timeout(10), None, 500),
+            await ends(asyncio.timeout(None), 10, 500),
+            await ends(asyncio.timeout_at(asyncio.get_running_loop().time() + 10), 0, 500),
+        ]
+
+    found = asyncio.run(client())
+    assert (found[0], found[2]) == (None, None)
+    assert [found[1], found[3], found[4]] == [pytest.approx(each, abs=1) for each in (105, 15, 10)]
+
+
+@pytest.mark.usefixtures("followed")
+def test_waiting_for_some_ends_in_slept_time(moved: list[int]) -> None:
+    """Those that are not done go on, as asyncio has it."""
+
+    async def client() -> tuple[list[str], int]:
+        quick, slow = (asyncio.ensure_future(asyncio.sleep(s, name)) for s, name in ((5, "quick"), (500, "slow")))
+        done, pending = await asyncio.wait([quick, slow], timeout=60)
+        assert (done, pending) == ({quick}, {slow})
+        at = sum(moved)
+        first, _ = await asyncio.wait({slow}, timeout=9999, return_when=asyncio.FIRST_COMPLETED)
+        return [each.result() for each in (*done, *first)], at
+
+    assert asyncio.run(client()) == (["quick", "slow"], 60_000)
+    assert sum(moved) == 500_000
 
 
 def test_deadlines_of_libraries_are_the_walls(imported: Callable[[str], ModuleType], moved: list[int]) -> None:
