@@ -23,7 +23,8 @@ from click.testing import CliRunner, Result
 from kling_mock import __version__, cli
 from kling_mock.cli import main
 from kling_mock.cli_types import Size
-from kling_mock.loading import bundled, load_providers, read_yaml
+from kling_mock.loading import bundled, load_providers
+from kling_mock.yaml_files import read_yaml
 
 # -P: the package that is installed is tested, not the folder that pytest happens to run in.
 COMMAND = [sys.executable, "-P", "-m", "kling_mock"]

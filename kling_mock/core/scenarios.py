@@ -8,7 +8,7 @@ A reference is a name with parameters: "slow seconds=90".
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -30,6 +30,7 @@ ANY = "any"
 """How often, or for how long: without a limit."""
 LATE = "late"
 """What a receiver's answer is that comes when its sender waits no more."""
+UNFILLED = ("parameters", "enum")
 ROLES = ("create", "query", "list", "balance", "cancel", "download")
 
 
@@ -205,7 +206,7 @@ class Scenarios(Mapping[str, Scenario]):
             if key not in known:
                 takes = closest(key, known) if known else "; it takes none"
                 raise ValueError(f"the scenario {name!r} has no parameter {key!r}{takes}")
-            given[key] = _typed(value, known[key], key)
+            given[key] = self._value(name, key, value)
         if given.get("lasts", known.get("lasts")) != known.get("lasts") and "times" in known:
             # For a while means each time in it; who wants fewer says so.
             given.setdefault("times", ANY)
@@ -214,6 +215,15 @@ class Scenarios(Mapping[str, Scenario]):
         except SpecError as error:
             told = "; ".join(problem.message for problem in error.problems)
             raise ValueError(f"the scenario {name!r} cannot be with {match[2].strip()}: {told}") from None
+
+    def _value(self, name: str, key: str, written: str) -> Any:
+        """The value that a reference gives a parameter, where it is one of those that the scenario takes."""
+        node = self._places[name].node
+        value = _typed(written, node["parameters"][key], key)
+        listed = node.get("enum", {}).get(key)
+        if listed is not None and value not in listed:
+            raise ValueError(f"the parameter {key} of {name!r} is {_either(listed)}, not {written!r}")
+        return value
 
     def _compile(self, name: str, given: Mapping[str, Any]) -> Scenario:
         place = self._places[name]
@@ -272,10 +282,16 @@ def _typed(written: str, like: Any, key: str) -> Any:
         raise ValueError(f"the parameter {key} is a number such as {like}{any_}, not {written!r}") from None
 
 
+def _either(values: Iterable[Any]) -> str:
+    """Values of which one is taken: "500, 502 or 503"."""
+    *others, last = map(str, values)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _filled(node: Any, values: Mapping[str, Any]) -> Any:
     """A node with its holes filled; a string that is exactly one hole takes the value's type."""
     if isinstance(node, Mapping):
-        return {key: _filled(value, values) if key != "parameters" else value for key, value in node.items()}
+        return {key: _filled(value, values) if key not in UNFILLED else value for key, value in node.items()}
     if isinstance(node, list):
         return [_filled(item, values) for item in node]
     if isinstance(node, str):
@@ -293,6 +309,7 @@ def _scenario(name: str, place: Place, lifecycle: Lifecycle, errors: ErrorTable)
     path = tuple(node["timeline"]) if "timeline" in node else None
     for index, state in enumerate(path or ()):
         _known_state(place.get("timeline").item(index), state, lifecycle)
+    _check_enum(place)
     result = place.get("result", {})
     scenario = Scenario(
         name=name,
@@ -310,6 +327,16 @@ def _scenario(name: str, place: Place, lifecycle: Lifecycle, errors: ErrorTable)
     )
     _check_breaks(place, scenario, lifecycle)
     return scenario
+
+
+def _check_enum(place: Place) -> None:
+    """Values are listed of parameters that are there, and what a parameter is unless given is one of them."""
+    parameters = place.node.get("parameters", {})
+    for name, row in place.get("enum").items():
+        if name not in parameters:
+            raise row.error(f"there is no parameter {name!r}{closest(name, parameters)}")
+        if parameters[name] not in row.node:
+            raise row.error(f"lists {_either(row.node)}, and not {parameters[name]}, which {name} is unless given")
 
 
 def _check_breaks(place: Place, scenario: Scenario, lifecycle: Lifecycle) -> None:
@@ -399,11 +426,19 @@ def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
         times=None if node.get("times") == ANY else _number(place, "times"),
         lasts_ms=None if node.get("lasts") == ANY else _duration(place, "lasts"),
         error=error,
-        raw=Raw(_number(place.get("reply"), "status") or 200, raw["type"], raw.get("text", "")) if raw else None,
+        raw=_raw(place.get("reply")) if raw else None,
         headers={name: str(value) for name, value in node.get("headers", {}).items()},
         delivery=delivery,
         sees=Sees(sees.get("state"), sees.get("words", {}), sees.get("task", {})) if sees else None,
     )
+
+
+def _raw(place: Place) -> Raw:
+    """A reply that no provider wrote. One below 200 is no answer, and one from 600 on is no HTTP."""
+    status = _number(place, "status")
+    if status is None or not 200 <= status <= 599:
+        raise place.get("status").error(f"should be a status from 200 to 599; {status} is none")
+    return Raw(status, place.node["type"], place.node.get("text", ""))
 
 
 def _number(place: Place, name: str) -> int | None:

@@ -20,8 +20,9 @@ from kling_mock.core.documents import Documents, Place, pointer
 from kling_mock.core.messages import json_type, show
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.core.words import malformed
-from kling_mock.loading import bundled_words, read_yaml
+from kling_mock.core.words import malformed, narrowed, stated
+from kling_mock.loading import bundled_words
+from kling_mock.yaml_files import read_yaml
 
 EXPECTED = (
     "expected is `rules:` with a list, `scenarios:` with a mapping, or both, such as\n"
@@ -153,27 +154,26 @@ def _shape(root: Place) -> list[Problem]:
 
 def _told(root: Place, schema: Any, error: jsonschema_rs.ValidationError) -> Problem:
     """A breach of the file's shape: what is expected where, and what is there."""
-    place, kind, problem = root, error.kind, malformed(root, error)
+    nearest = narrowed(error)
+    if len(nearest) > 1:
+        return malformed(root, error, schema)
+    error = nearest[0]
+    place, kind = root, error.kind
     for token in error.instance_path:
         place = place.item(token) if isinstance(token, int) else place.get(token)
-    at = schema
-    for token in error.schema_path[:-1]:
-        at = at[token]
+    at = stated(schema, error)
     match str(error.schema_path[-1]):
         case "type":
             types = [at["type"]] if isinstance(at["type"], str) else at["type"]
             expected = " or ".join(WORDS[name] for name in types)
             return place.problem(f"should be {expected}, is {_called(error.instance)}")
-        case "additionalProperties":
-            word = kind.unexpected[0]  # type: ignore[attr-defined]
-            return replace(problem, message=f"unknown word {word!r} here{closest(word, at['properties'])}")
         case "minimum" | "maximum" as keyword:
             least = "at least" if keyword == "minimum" else "at most"
             return place.problem(f"should be {least} {at[keyword]}, is {show(error.instance)}")
         case "required":
             there = ", ".join(place.node) or "nothing"
             return place.problem(f"needs {kind.property!r}; it has {there}")  # type: ignore[attr-defined]
-    return problem
+    return malformed(root, error, schema)
 
 
 def _called(value: object) -> str:

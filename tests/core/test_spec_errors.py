@@ -197,6 +197,35 @@ ASSUMED = {"kind": "assumed"}
             "no error 'workshop-bsy' in the catalogue; did you mean 'workshop-busy'?",
         ),
         ("scenarios", "/busy/answers/0", {"call": "create"}, "/busy/answers/0", ""),
+        (
+            "scenarios",
+            "/busy/enum",
+            {"statsu": [500]},
+            "/busy/enum/statsu",
+            "there is no parameter 'statsu'",
+        ),
+        (
+            "scenarios",
+            "/gateway/enum",
+            {"statsu": [500, 502]},
+            "/gateway/enum/statsu",
+            "there is no parameter 'statsu'; did you mean 'status'?",
+        ),
+        (
+            "scenarios",
+            "/gateway/parameters/status",
+            503,
+            "/gateway/enum/status",
+            "lists 500 or 502, and not 503, which status is unless given",
+        ),
+        ("scenarios", "/gateway/enum/status", [], "/gateway/enum/status", "[] has less than 1 item"),
+        (
+            "scenarios",
+            "/gateway/answers/0/reply/status",
+            "6{status}",
+            "/gateway/answers/0/reply/status",
+            "should be a status from 200 to 599; 6502 is none",
+        ),
         # errors
         (
             "errors",
