@@ -53,7 +53,7 @@ class _Measure:
         return size, below + 1
 
     def _first(self, value: yaml.Node, key: yaml.Node) -> tuple[int, int]:
-        if not isinstance(value, yaml.ScalarNode):
+        if isinstance(value, yaml.CollectionNode):
             return self.of(value, key.start_mark)
         self._known[id(value)] = found = 1 + len(value.value), 0
         return found
@@ -122,7 +122,8 @@ class _Resolver(yaml.resolver.BaseResolver):
                 raise _too_deep(node.start_mark if node else None)
 
         # Called for each node: nothing may be slower than what they replace, which does nothing here.
-        self.descend_resolver, self.ascend_resolver = descend, above.pop
+        me: Any = self
+        me.descend_resolver, me.ascend_resolver = descend, above.pop
 
 
 _NUMBER = r"-?(?:0|[1-9][0-9]*)"

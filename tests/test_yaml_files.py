@@ -43,7 +43,7 @@ def refusal(tmp_path: Path, text: str) -> str:
         ("- " * 100_000 + "x", f"{DEEP} 1 column 199"),
         ("? " * 100_000 + "x", f"{DEEP} 1 column 199"),
         ("".join(" " * level + "a:\n" for level in range(3000)), f"{DEEP} 100 column 100"),
-        (ladder(3000, 1), f"{DEEP} 1"),
+        (ladder(3000, 1), f"{DEEP} 101 column 1"),
         (ladder(10, 9), f"{MUCH} 6 column 5"),
         (ladder(10, 9, "b: {? *a10 : 1}\n"), f"{MUCH} 6 column 5"),
         (f"a: &a '{'x' * 100_000}'\nb: [{'*a, ' * 100}]\n", f"{MUCH} 2 column 4"),

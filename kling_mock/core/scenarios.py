@@ -21,7 +21,8 @@ from kling_mock.core.lifecycle import FOR_EVER, Latency, Lifecycle, span
 from kling_mock.core.model import NOW, Counter, Delivery, Raw, Reply, Result
 from kling_mock.core.problems import Problem, SpecError, closest
 
-REFERENCE = r"([a-z0-9-]{1,60})((?: +[a-z_]{1,30}=[A-Za-z0-9_.:-]{1,40}){0,8})"
+PAIR = re.compile(r"[a-z_]{1,30}=[A-Za-z0-9_.:-]{1,40}")
+REFERENCE = rf"([a-z0-9-]{{1,60}})((?: +{PAIR.pattern}){{0,8}})"
 MARKER = re.compile(rf"\[mock:{REFERENCE}\]")
 WHOLE = re.compile(REFERENCE)
 HOLE = re.compile(r"\{([a-z_]+)\}")
@@ -196,10 +197,12 @@ class Scenarios(Mapping[str, Scenario]):
             return None
 
     def _bind(self, reference: str) -> Scenario:
-        match = WHOLE.fullmatch(reference)
-        name = match[1] if match else reference
-        if match is None or name not in self._known:
+        name, *pairs = reference.split(" ")
+        if name not in self._known:
             raise ValueError(f"there is no scenario {name[:60]!r}{closest(name[:60], self._known)}")
+        match = WHOLE.fullmatch(reference)
+        if match is None:
+            raise ValueError(f"the scenario {name!r} {_unpaired(pairs, self._known[name].parameters)}")
         known = self._known[name].parameters
         given = dict(pair.split("=", 1) for pair in match[2].split())
         for key, value in given.items():
@@ -269,6 +272,18 @@ def rows_of(place: Place) -> dict[str, Place]:
 def named(roles: Collection[str]) -> str:
     """Sorts of calls, in the order in which a client makes them."""
     return ", ".join(role for role in ROLES if role in roles)
+
+
+def _unpaired(pairs: Collection[str], known: Mapping[str, Any]) -> str:
+    """What is wrong with the parameters that a reference gives, which are not all of the form key=value."""
+    wrong = next((pair for pair in pairs if pair and not PAIR.fullmatch(pair)), None)
+    if wrong is None:
+        return "takes eight parameters at most"
+    key, equals, value = wrong.partition("=")
+    such = " ".join(f"{name}={default}" for name, default in known.items()) or "none here"
+    if equals and not value:
+        return f"is given no value for {key!r}; its parameters are {such}"
+    return f"is given {wrong[:60]!r}, which is no parameter with a value; its parameters are {such}"
 
 
 def _typed(written: str, like: Any, key: str) -> Any:

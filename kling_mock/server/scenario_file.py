@@ -18,7 +18,7 @@ from msgspec import Struct
 from kling_mock.core.calls import Pick
 from kling_mock.core.documents import Documents, Place, pointer
 from kling_mock.core.messages import json_type, show
-from kling_mock.core.problems import Problem, SpecError, closest
+from kling_mock.core.problems import MEANT, Problem, SpecError, closest
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.words import malformed, narrowed, stated
 from kling_mock.loading import bundled_words
@@ -191,17 +191,28 @@ def _with_scenarios(rows: Place, providers: Mapping[str, Provider]) -> dict[str,
         if wanted is not None and wanted not in providers:
             raise row.get("provider").error(f"there is no provider {wanted!r}{closest(wanted, providers)}")
         place = Place(row.documents, row.file, row.at, node)
-        refusals = []
+        refusals: dict[str, SpecError] = {}
         for provider in [wanted] if wanted else list(providers):
             try:
                 scenarios = found[provider].scenarios.with_more({name: place})
             except SpecError as error:
-                refusals.append(error)
+                refusals[provider] = error
             else:
                 found[provider] = replace(found[provider], scenarios=scenarios)
         if len(refusals) == (1 if wanted else len(providers)):
-            raise refusals[0]
+            raise _refused(refusals, providers)
     return found
+
+
+def _refused(refusals: Mapping[str, SpecError], providers: Mapping[str, Provider]) -> SpecError:
+    """Why no provider can have a scenario: by whom it was nearly taken, else by the default one, with who says so."""
+    told = {name: error.problems[0] for name, error in refusals.items()}
+    names = sorted(told, key=lambda name: (MEANT not in told[name].message, not providers[name].default))
+    problem = told[names[0]]
+    same = [name for name in told if told[name] == problem]
+    if len(same) == len(providers):
+        return SpecError([problem])
+    return SpecError([replace(problem, message=f"{', '.join(same)}: {problem.message}")])
 
 
 def _rule(place: Place, index: int, providers: Mapping[str, Provider]) -> UserRule:

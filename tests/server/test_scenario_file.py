@@ -238,6 +238,16 @@ def test_a_parameter_that_cannot_be_is_a_warning(tmp_path: Path, marker: str, me
             "/scenarios/a/answers/0/times",
             "should be at least 1, is 0",
         ),
+        (
+            {"scenarios": {"a": {"answers": [{"call": "create", "when": "before", "error": "server-eror"}]}}},
+            "/scenarios/a/answers/0/error",
+            "kling: no error 'server-eror' in the catalogue; did you mean 'server-error'?",
+        ),
+        (
+            {"scenarios": {"a": {"answers": [{"call": "create", "when": "before", "error": "zzz"}]}}},
+            "/scenarios/a/answers/0/error",
+            "kling: no error 'zzz' in the catalogue; known are ",
+        ),
         ({"scenarios": {"a": 5}}, "/scenarios/a", "should be a mapping, is a whole number (5)"),
         ({"scenarios": {"a": {"provider": "klang"}}}, "/scenarios/a/provider", "did you mean 'kling'?"),
         ([], "", "should be a mapping, is a list; put `rules:` above the list and indent it; expected is `rules:`"),
@@ -256,6 +266,16 @@ def test_a_wrong_file_is_told(tmp_path: Path, document: Any, pointer: str, messa
     problem = caught.value.problems[0]
     assert (problem.file, problem.pointer) == ("mine.yaml", pointer)
     assert message in problem.message
+
+
+def test_what_no_provider_takes_is_told_without_one(tmp_path: Path) -> None:
+    """All of them refuse it for the same reason: none is named."""
+    path = tmp_path / "mine.yaml"
+    answer = {"call": "create", "when": "before", "delivery": {"after": "5s"}}
+    path.write_text(yaml.safe_dump({"scenarios": {"a": {"answers": [answer]}}}))
+    with pytest.raises(SpecError) as caught:
+        read_scenario_file(path, PROVIDERS)
+    assert caught.value.problems[0].message.startswith("what comes before the effects needs an `error` or a `reply`")
 
 
 @pytest.mark.parametrize(
