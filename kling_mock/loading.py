@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kling_mock.core.compiling import compile_provider
+from kling_mock.core.compiling import compile_provider, referred
 from kling_mock.core.documents import Documents
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Provider
@@ -28,17 +28,34 @@ def bundled(name: str) -> Path:
 def _read(folder: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     problems: list[Problem] = []
     found: dict[str, Any] = {}
-    own = sorted(folder.glob("*/*.yaml"))
-    # What all providers share lies beside their folders; a folder of a user's own may name the bundled ones.
-    shared = {path.name: path for root in (bundled("specs"), folder) for path in sorted(root.glob("*.yaml"))}
-    for name, path in {**shared, **{path.relative_to(folder).as_posix(): path for path in own}}.items():
-        try:
-            found[name] = read_yaml(path, name)
-        except SpecError as error:
-            problems.extend(error.problems)
+    # What all providers share lies beside their folders.
+    own = {
+        path.relative_to(folder).as_posix(): path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")])
+    }
+    waiting = {**_lent(folder), **own}
+    wanted = list(own)
+    while wanted:
+        name = wanted.pop(0)
+        if name in waiting:
+            try:
+                found[name] = read_yaml(waiting.pop(name), name)
+            except SpecError as error:
+                problems.extend(error.problems)
+            else:
+                wanted += sorted(referred(name, found[name]))
     words = folder / WORDS
     found[WORDS] = json.loads((words if words.is_file() else bundled("specs") / WORDS).read_text(encoding="utf-8"))
     return found, tuple(problems)
+
+
+def _lent(folder: Path) -> dict[str, Path]:
+    """The bundled documents that a folder of a user's own may refer to, by path relative to the bundled specs.
+
+    None of a provider that the folder describes itself: that replaces the bundled one as a whole.
+    """
+    root, own = bundled("specs"), provider_names(folder)
+    paths = [*root.glob("*.yaml"), *(path for path in root.glob("*/*.yaml") if path.parent.name not in own)]
+    return {path.relative_to(root).as_posix(): path for path in paths}
 
 
 def bundled_words() -> Any:

@@ -221,9 +221,8 @@ class Scenarios(Mapping[str, Scenario]):
 
     def _value(self, name: str, key: str, written: str) -> Any:
         """The value that a reference gives a parameter, where it is one of those that the scenario takes."""
-        node = self._places[name].node
-        value = _typed(written, node["parameters"][key], key)
-        listed = node.get("enum", {}).get(key)
+        value = _typed(written, self._known[name].parameters[key], key)
+        listed = self._places[name].get("enum").get(key).node
         if listed is not None and value not in listed:
             raise ValueError(f"the parameter {key} of {name!r} is {_either(listed)}, not {written!r}")
         return value
