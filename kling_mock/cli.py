@@ -28,7 +28,8 @@ from kling_mock.core.examples import check_examples
 from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.provider import Provider, Way
 from kling_mock.credentials import TOKEN_SECONDS, signed
-from kling_mock.loading import bundled, load_providers, provider_names, read_documents, read_yaml
+from kling_mock.loading import bundled, load_providers, provider_names, read_documents
+from kling_mock.yaml_files import read_yaml
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=(__doc__ or "").splitlines()[2])

@@ -74,9 +74,23 @@ def show(scenario: str, name: str | None, scenario_file: Path | None, folders: t
     try:
         told = provider.scenarios.find(scenario)
     except ValueError as error:
-        fail(f"{provider.name}: {error}")
+        fail(f"{provider.name}: {_elsewhere(scenario, provider, scenario_file, folders) or error}")
     click.echo(f"{provider.name}: {told.shows}")
     _show(provider, scenario, [folder / "fixtures" for folder in folders])
+
+
+def _elsewhere(reference: str, provider: Provider, file: Path | None, folders: tuple[Path, ...]) -> str | None:
+    """Which other providers have a scenario that this one has not, if any do."""
+    name = reference.split(" ")[0]
+    if name in provider.scenarios:
+        return None
+    providers, _ = with_scenarios(load((), folders), file)
+    having = [other for other in providers if name in providers[other].scenarios]
+    if not having:
+        return None
+    options = " or ".join(f"--provider {other}" for other in having)
+    told = f"{' and '.join(having)} {'has' if len(having) == 1 else 'have'} it: {options}"
+    return f"there is no scenario {name!r} here; {told}"
 
 
 def _show(provider: Provider, scenario: str, places: list[Path]) -> None:

@@ -1,31 +1,20 @@
-"""Reading spec folders from disk: YAML with JSON's scalars only, and the documents of a provider together.
-
-YAML 1.1 would turn `no`, `012` and dates into something else, and would let the second of two equal keys win; a spec
-must mean what an OpenAPI tool in any language reads in it.
-"""
+"""Reading spec folders from disk: which provider is described where, and its documents together."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from kling_mock.core.compiling import compile_provider
+from kling_mock.core.compiling import compile_provider, referred
 from kling_mock.core.documents import Documents
 from kling_mock.core.problems import Problem, SpecError, closest
 from kling_mock.core.provider import Provider
 from kling_mock.core.routes import overlap, segments
 from kling_mock.core.words import WORDS
-
-try:
-    from yaml._yaml import CParser as _Parser
-except ImportError:  # pragma: no cover - PyYAML built without libyaml: slower, the same result
-    _Parser = None  # type: ignore[assignment,misc]
+from kling_mock.yaml_files import read_yaml
 
 
 def bundled(name: str) -> Path:
@@ -35,93 +24,38 @@ def bundled(name: str) -> Path:
     return inside if inside.is_dir() else here.parent / name
 
 
-class _Constructor(yaml.constructor.SafeConstructor):
-    """Refuses duplicate keys, keys that are not strings, and merge keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is no string", key_node.start_mark
-                )
-            if key in seen or key == "<<":
-                problem = "merge keys are not JSON" if key == "<<" else f"the key {key!r} is there twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            seen[key] = self.construct_object(value_node, deep=True)
-        return seen
-
-
-class _Resolver(yaml.resolver.BaseResolver):
-    """JSON's scalars: true, false, null, numbers; everything else is a string."""
-
-
-_NUMBER = r"-?(?:0|[1-9][0-9]*)"
-for _tag, _pattern, _first in (
-    ("bool", r"^(?:true|false)$", "tf"),
-    ("null", r"^null$", "n"),
-    ("int", f"^{_NUMBER}$", "-0123456789"),
-    ("float", rf"^{_NUMBER}(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$", "-0123456789"),
-):
-    _Resolver.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
-
-
-def _loader() -> type[Any]:
-    if _Parser is None:  # pragma: no cover
-        parts: tuple[type, ...] = (yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer)
-
-        def init(self: Any, stream: Any) -> None:
-            yaml.reader.Reader.__init__(self, stream)
-            for part in (yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer, _Constructor, _Resolver):
-                part.__init__(self)
-
-        return type("JsonYamlLoader", (*parts, _Constructor, _Resolver), {"__init__": init})
-
-    def init_c(self: Any, stream: Any) -> None:
-        _Parser.__init__(self, stream)
-        _Constructor.__init__(self)
-        _Resolver.__init__(self)
-
-    return type("JsonYamlLoader", (_Parser, _Constructor, _Resolver), {"__init__": init_c})
-
-
-LOADER = _loader()
-
-
-def read_yaml(path: Path, name: str) -> Any:
-    """Parse one YAML file. Raises `SpecError` (with line and column) and names the file `name` in it."""
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), LOADER)  # noqa: S506 - a SafeConstructor
-        json.dumps(document)
-        return document
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" at line {mark.line + 1} column {mark.column + 1}" if mark else ""
-        raise SpecError([Problem(name, "", f"{error.problem}{where}")]) from None
-    except RecursionError:
-        raise SpecError([Problem(name, "", "is nested too deeply")]) from None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError([Problem(name, "", f"cannot be read: {str(error).splitlines()[0][:200]}")]) from None
-    except ValueError:
-        raise SpecError([Problem(name, "", "an alias holds itself, or a number is no JSON number")]) from None
-
-
 @cache
 def _read(folder: Path) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     problems: list[Problem] = []
     found: dict[str, Any] = {}
-    own = sorted(folder.glob("*/*.yaml"))
-    # What all providers share lies beside their folders; a folder of a user's own may name the bundled ones.
-    shared = {path.name: path for root in (bundled("specs"), folder) for path in sorted(root.glob("*.yaml"))}
-    for name, path in {**shared, **{path.relative_to(folder).as_posix(): path for path in own}}.items():
-        try:
-            found[name] = read_yaml(path, name)
-        except SpecError as error:
-            problems.extend(error.problems)
+    # What all providers share lies beside their folders.
+    own = {
+        path.relative_to(folder).as_posix(): path for path in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")])
+    }
+    waiting = {**_lent(folder), **own}
+    wanted = list(own)
+    while wanted:
+        name = wanted.pop(0)
+        if name in waiting:
+            try:
+                found[name] = read_yaml(waiting.pop(name), name)
+            except SpecError as error:
+                problems.extend(error.problems)
+            else:
+                wanted += sorted(referred(name, found[name]))
     words = folder / WORDS
     found[WORDS] = json.loads((words if words.is_file() else bundled("specs") / WORDS).read_text(encoding="utf-8"))
     return found, tuple(problems)
+
+
+def _lent(folder: Path) -> dict[str, Path]:
+    """The bundled documents that a folder of a user's own may refer to, by path relative to the bundled specs.
+
+    None of a provider that the folder describes itself: that replaces the bundled one as a whole.
+    """
+    root, own = bundled("specs"), provider_names(folder)
+    paths = [*root.glob("*.yaml"), *(path for path in root.glob("*/*.yaml") if path.parent.name not in own)]
+    return {path.relative_to(root).as_posix(): path for path in paths}
 
 
 def bundled_words() -> Any:

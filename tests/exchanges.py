@@ -19,7 +19,8 @@ from kling_mock.core.model import Request, Task, Violation
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.reading import parse_json
 from kling_mock.core.scenarios import Scenario
-from kling_mock.loading import bundled, read_yaml
+from kling_mock.loading import bundled
+from kling_mock.yaml_files import read_yaml
 from tests.conftest import PROVIDERS, TOYS, Answer, Client
 
 NOTHING: Mapping[str, Any] = {}

@@ -13,7 +13,8 @@ from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
 from openapi_core.validation.request.validators import V31RequestBodyValidator
 
-from kling_mock.loading import bundled, provider_names, read_yaml
+from kling_mock.loading import bundled, provider_names
+from kling_mock.yaml_files import read_yaml
 from tests.conftest import PROVIDERS, TOYS
 
 

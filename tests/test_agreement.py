@@ -22,8 +22,9 @@ from kling_mock.core.documents import Place
 from kling_mock.core.moves import pictured
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.repairing import Suggestion
-from kling_mock.loading import bundled, read_yaml
+from kling_mock.loading import bundled
 from kling_mock.payloads import blocking
+from kling_mock.yaml_files import read_yaml
 from tests import bodies, corpus
 from tests.bodies import PROVIDERS
 from tests.patching import strictly

@@ -23,7 +23,8 @@ from click.testing import CliRunner, Result
 from kling_mock import __version__, cli
 from kling_mock.cli import main
 from kling_mock.cli_types import Size
-from kling_mock.loading import bundled, load_providers, read_yaml
+from kling_mock.loading import bundled, load_providers
+from kling_mock.yaml_files import read_yaml
 
 # -P: the package that is installed is tested, not the folder that pytest happens to run in.
 COMMAND = [sys.executable, "-P", "-m", "kling_mock"]
@@ -536,6 +537,43 @@ def test_each_scenario_is_listed_with_the_parameters_that_it_takes() -> None:
     found = next(line for line in lines if line.startswith("  server-error "))
     assert found.endswith(" (call=create times=1 lasts=any)")
     assert next(line for line in lines if line.startswith("  stuck ")).endswith("never leaves processing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["softly-refused"], "kling: there is no scenario 'softly-refused' here; 302ai has it: --provider 302ai"),
+        (
+            ["other-words times=2", "--provider", "rixapi"],
+            "rixapi: there is no scenario 'other-words' here; pixazo has it: --provider pixazo",
+        ),
+        (
+            ["busy", "--specs", str(Path(__file__).parent / "providers")],
+            "kling: there is no scenario 'busy' here; toymaker has it: --provider toymaker",
+        ),
+        (
+            ["slow seconds="],
+            "kling: the scenario 'slow' is given no value for 'seconds'; its parameters are seconds=280",
+        ),
+        (
+            ["slow 90"],
+            "kling: the scenario 'slow' is given '90', which is no parameter with a value; "
+            "its parameters are seconds=280",
+        ),
+        (["bad-gateway status=600"], "kling: the parameter status of 'bad-gateway' is 500, 502, 503 or 504, not '600'"),
+    ],
+)
+def test_a_scenario_that_cannot_be_shown_says_why(arguments: list[str], said: str) -> None:
+    """Which provider has it, which parameter has no value, which values there are."""
+    got = invoke("show", *arguments)
+    assert (got.exit_code, got.stdout, got.stderr) == (1, "", f"kling-mock: {said}\n")
+
+
+def test_a_scenario_that_nobody_has_is_told_with_the_nearest() -> None:
+    """At the provider that was asked."""
+    assert invoke("show", "charged-no-anser").stderr == (
+        "kling-mock: kling: there is no scenario 'charged-no-anser'; did you mean 'charged-no-answer'?\n"
+    )
 
 
 def test_scenarios_are_listed_with_what_they_show() -> None:

@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from kling_mock.cli import main
-from kling_mock.loading import LOADER
+from kling_mock.yaml_files import LOADER
 from tests.conftest import TOYS
 from tests.contract.recorded import entry, har
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from kling_mock.core.problems import SpecError
 from kling_mock.loading import bundled, load_providers, replacements
@@ -95,6 +96,63 @@ def test_the_last_folder_counts(copied: Path, tmp_path: Path) -> None:
     assert replacements([again, copied.parent, again]) == {name: (again / name, copied)}
     assert replacements([again, again]) == {name: (again / name, bundle / name)}
     assert replacements([bundle]) == replacements([]) == replacements([TOYS]) == {}
+
+
+# Folders that take from the bundled documents what they do not have
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> Path:
+    """A specs folder with nothing but a copy of a bundled gateway, which speaks of another provider's rules."""
+    shutil.copytree(bundled("specs") / "pixazo", tmp_path / "mine" / "acme")
+    return tmp_path / "mine" / "acme"
+
+
+def test_a_gateway_is_added_by_documents_alone(acme: Path) -> None:
+    """It is checked and served beside the one it is a copy of, each with tasks of its own."""
+    done = run("check-spec", str(acme.parent))
+    assert (done.returncode, done.stderr) == (0, "")
+    body, made = (
+        {"image": "https://example.com/a.png", "prompt": "a lighthouse"},
+        "/kling-ai-video/v1/getImageToVideoTask",
+    )
+    with served("--specs", str(acme.parent), "--mount", "acme=/acme", "--latency", "instant") as (_, url):
+        ids = {}
+        for name, base in (("pixazo", url), ("acme", f"{url}/acme")):
+            credentials = requests.post(f"{url}/_mock/accounts", json={"provider": name}, timeout=5).json()[
+                "credentials"
+            ]
+            key = {"Ocp-Apim-Subscription-Key": next(iter(credentials.values()))}
+            ids[name] = requests.post(base + made, json=body, headers=key, timeout=5).json()["request_id"]
+            refused = requests.post(base + made, json={**body, "image": ""}, headers=key, timeout=5)
+            assert refused.status_code == 400
+        states = [
+            requests.post(f"{base}/kling-ai-polling/v1/getImageToVideoStatus", json={"task_id": ids["acme"]}, timeout=5)
+            for base in (url, f"{url}/acme")
+        ]
+    assert [state.status_code for state in states] == [404, 200]
+    assert states[1].json()["data"]["task_status"] == "succeed"
+
+
+def test_a_document_of_ones_own_goes_before_the_bundled_one(acme: Path) -> None:
+    """A file of the same name in the folder is the one that is referred to, with what is wrong in it."""
+    other = acme.parent / "kling"
+    other.mkdir()
+    text = (bundled("specs") / "kling" / "rules.yaml").read_text(encoding="utf-8")
+    (other / "rules.yaml").write_text(text.replace("image-is-readable:", "image-is-legible:"), encoding="utf-8")
+    done = run("check-spec", str(acme.parent))
+    assert done.returncode == 1
+    said = "acme/rules.yaml#/image-is-readable/fact/schema: $ref '../kling/rules.yaml#/image-is-readable/fact/schema' "
+    assert f"{said}has no 'image-is-readable'; did you mean 'image-is-legible'?" in done.stderr
+
+
+def test_a_provider_that_is_replaced_lends_nothing(acme: Path) -> None:
+    """A folder that describes it anew describes it as a whole: what it lacks is not taken from the bundled one."""
+    shutil.copytree(bundled("specs") / "kling", acme.parent / "kling")
+    (acme.parent / "kling" / "rules.yaml").unlink()
+    with pytest.raises(SpecError) as caught:
+        load_providers(["acme"], [acme.parent])
+    assert "$ref names 'kling/rules.yaml', which is not a document here" in caught.value.problems[0].message
 
 
 # Names and latencies that are not there

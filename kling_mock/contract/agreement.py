@@ -17,7 +17,8 @@ from kling_mock.core.documents import Documents, Place
 from kling_mock.core.expressions import ABSENT
 from kling_mock.core.lifecycle import State
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.loading import bundled, load_providers, provider_names, read_documents, read_yaml
+from kling_mock.loading import bundled, load_providers, provider_names, read_documents
+from kling_mock.yaml_files import read_yaml
 
 
 class Sighting(Struct, frozen=True):

@@ -274,8 +274,13 @@ def reached(documents: Documents, name: str) -> dict[str, Any]:
         file = waiting.pop()
         if file not in found and file in documents:
             found[file] = documents[file]
-            waiting += {normpath(join(dirname(file), other)) for other in _files(documents[file])}
+            waiting += referred(file, documents[file])
     return found
+
+
+def referred(file: str, document: Any) -> set[str]:
+    """The other files that a document's `$ref`s lead to."""
+    return {normpath(join(dirname(file), other)) for other in _files(document)}
 
 
 def _files(node: Any) -> Iterator[str]:

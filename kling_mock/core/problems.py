@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+MEANT = "; did you mean "
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -32,5 +34,5 @@ def closest(word: object, known: Iterable[object]) -> str:
     choices = sorted(map(str, known))
     near = get_close_matches(str(word), choices, n=1, cutoff=0.6)
     if near:
-        return f"; did you mean {near[0]!r}?"
+        return f"{MEANT}{near[0]!r}?"
     return f"; known are {', '.join(choices)}" if choices else ""

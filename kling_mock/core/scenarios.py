@@ -8,7 +8,7 @@ A reference is a name with parameters: "slow seconds=90".
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -21,7 +21,8 @@ from kling_mock.core.lifecycle import FOR_EVER, Latency, Lifecycle, span
 from kling_mock.core.model import NOW, Counter, Delivery, Raw, Reply, Result
 from kling_mock.core.problems import Problem, SpecError, closest
 
-REFERENCE = r"([a-z0-9-]{1,60})((?: +[a-z_]{1,30}=[A-Za-z0-9_.:-]{1,40}){0,8})"
+PAIR = re.compile(r"[a-z_]{1,30}=[A-Za-z0-9_.:-]{1,40}")
+REFERENCE = rf"([a-z0-9-]{{1,60}})((?: +{PAIR.pattern}){{0,8}})"
 MARKER = re.compile(rf"\[mock:{REFERENCE}\]")
 WHOLE = re.compile(REFERENCE)
 HOLE = re.compile(r"\{([a-z_]+)\}")
@@ -30,6 +31,7 @@ ANY = "any"
 """How often, or for how long: without a limit."""
 LATE = "late"
 """What a receiver's answer is that comes when its sender waits no more."""
+UNFILLED = ("parameters", "enum")
 ROLES = ("create", "query", "list", "balance", "cancel", "download")
 
 
@@ -195,17 +197,19 @@ class Scenarios(Mapping[str, Scenario]):
             return None
 
     def _bind(self, reference: str) -> Scenario:
-        match = WHOLE.fullmatch(reference)
-        name = match[1] if match else reference
-        if match is None or name not in self._known:
+        name, *pairs = reference.split(" ")
+        if name not in self._known:
             raise ValueError(f"there is no scenario {name[:60]!r}{closest(name[:60], self._known)}")
+        match = WHOLE.fullmatch(reference)
+        if match is None:
+            raise ValueError(f"the scenario {name!r} {_unpaired(pairs, self._known[name].parameters)}")
         known = self._known[name].parameters
         given = dict(pair.split("=", 1) for pair in match[2].split())
         for key, value in given.items():
             if key not in known:
                 takes = closest(key, known) if known else "; it takes none"
                 raise ValueError(f"the scenario {name!r} has no parameter {key!r}{takes}")
-            given[key] = _typed(value, known[key], key)
+            given[key] = self._value(name, key, value)
         if given.get("lasts", known.get("lasts")) != known.get("lasts") and "times" in known:
             # For a while means each time in it; who wants fewer says so.
             given.setdefault("times", ANY)
@@ -214,6 +218,14 @@ class Scenarios(Mapping[str, Scenario]):
         except SpecError as error:
             told = "; ".join(problem.message for problem in error.problems)
             raise ValueError(f"the scenario {name!r} cannot be with {match[2].strip()}: {told}") from None
+
+    def _value(self, name: str, key: str, written: str) -> Any:
+        """The value that a reference gives a parameter, where it is one of those that the scenario takes."""
+        value = _typed(written, self._known[name].parameters[key], key)
+        listed = self._places[name].get("enum").get(key).node
+        if listed is not None and value not in listed:
+            raise ValueError(f"the parameter {key} of {name!r} is {_either(listed)}, not {written!r}")
+        return value
 
     def _compile(self, name: str, given: Mapping[str, Any]) -> Scenario:
         place = self._places[name]
@@ -261,6 +273,18 @@ def named(roles: Collection[str]) -> str:
     return ", ".join(role for role in ROLES if role in roles)
 
 
+def _unpaired(pairs: Collection[str], known: Mapping[str, Any]) -> str:
+    """What is wrong with the parameters that a reference gives, which are not all of the form key=value."""
+    wrong = next((pair for pair in pairs if pair and not PAIR.fullmatch(pair)), None)
+    if wrong is None:
+        return "takes eight parameters at most"
+    key, equals, value = wrong.partition("=")
+    such = " ".join(f"{name}={default}" for name, default in known.items()) or "none here"
+    if equals and not value:
+        return f"is given no value for {key!r}; its parameters are {such}"
+    return f"is given {wrong[:60]!r}, which is no parameter with a value; its parameters are {such}"
+
+
 def _typed(written: str, like: Any, key: str) -> Any:
     """A parameter's value in the type of its default."""
     if isinstance(like, str) or (written == ANY and key == "times"):
@@ -272,10 +296,16 @@ def _typed(written: str, like: Any, key: str) -> Any:
         raise ValueError(f"the parameter {key} is a number such as {like}{any_}, not {written!r}") from None
 
 
+def _either(values: Iterable[Any]) -> str:
+    """Values of which one is taken: "500, 502 or 503"."""
+    *others, last = map(str, values)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _filled(node: Any, values: Mapping[str, Any]) -> Any:
     """A node with its holes filled; a string that is exactly one hole takes the value's type."""
     if isinstance(node, Mapping):
-        return {key: _filled(value, values) if key != "parameters" else value for key, value in node.items()}
+        return {key: _filled(value, values) if key not in UNFILLED else value for key, value in node.items()}
     if isinstance(node, list):
         return [_filled(item, values) for item in node]
     if isinstance(node, str):
@@ -293,6 +323,7 @@ def _scenario(name: str, place: Place, lifecycle: Lifecycle, errors: ErrorTable)
     path = tuple(node["timeline"]) if "timeline" in node else None
     for index, state in enumerate(path or ()):
         _known_state(place.get("timeline").item(index), state, lifecycle)
+    _check_enum(place)
     result = place.get("result", {})
     scenario = Scenario(
         name=name,
@@ -310,6 +341,16 @@ def _scenario(name: str, place: Place, lifecycle: Lifecycle, errors: ErrorTable)
     )
     _check_breaks(place, scenario, lifecycle)
     return scenario
+
+
+def _check_enum(place: Place) -> None:
+    """Values are listed of parameters that are there, and what a parameter is unless given is one of them."""
+    parameters = place.node.get("parameters", {})
+    for name, row in place.get("enum").items():
+        if name not in parameters:
+            raise row.error(f"there is no parameter {name!r}{closest(name, parameters)}")
+        if parameters[name] not in row.node:
+            raise row.error(f"lists {_either(row.node)}, and not {parameters[name]}, which {name} is unless given")
 
 
 def _check_breaks(place: Place, scenario: Scenario, lifecycle: Lifecycle) -> None:
@@ -399,11 +440,19 @@ def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
         times=None if node.get("times") == ANY else _number(place, "times"),
         lasts_ms=None if node.get("lasts") == ANY else _duration(place, "lasts"),
         error=error,
-        raw=Raw(_number(place.get("reply"), "status") or 200, raw["type"], raw.get("text", "")) if raw else None,
+        raw=_raw(place.get("reply")) if raw else None,
         headers={name: str(value) for name, value in node.get("headers", {}).items()},
         delivery=delivery,
         sees=Sees(sees.get("state"), sees.get("words", {}), sees.get("task", {})) if sees else None,
     )
+
+
+def _raw(place: Place) -> Raw:
+    """A reply that no provider wrote. One below 200 is no answer, and one from 600 on is no HTTP."""
+    status = _number(place, "status")
+    if status is None or not 200 <= status <= 599:
+        raise place.get("status").error(f"should be a status from 200 to 599; {status} is none")
+    return Raw(status, place.node["type"], place.node.get("text", ""))
 
 
 def _number(place: Place, name: str) -> int | None:

@@ -15,12 +15,17 @@ from kling_mock.core.messages import json_type, show
 from kling_mock.core.problems import Problem, closest
 
 WORDS = "x-mock.schema.json"
+PARAMETRIC = r"^[^{]*\{[a-z_]+\}[^{]*$"
+"""How the schema of words asks for a text with a parameter in it."""
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 def check_words(documents: Documents, root: Place) -> list[Problem]:
     """Every problem with the words of one provider, `root` being its OpenAPI document."""
-    return [*_misplaced(documents, root.file), *_malformed(documents[WORDS], root)]
+    misplaced = list(_misplaced(documents, root.file))
+    told = {(problem.file, problem.pointer) for problem in misplaced}
+    malformed = _malformed(documents[WORDS], root)
+    return [*misplaced, *(problem for problem in malformed if (problem.file, problem.pointer) not in told)]
 
 
 def _misplaced(documents: Documents, file: str) -> Iterator[Problem]:
@@ -53,7 +58,7 @@ def _malformed(words: Mapping[str, Any], root: Place) -> Iterator[Problem]:
             validators[kind] = jsonschema_rs.Draft202012Validator(schema)
         found = {key: place.get(key).expand() for key in place.node if str(key).startswith("x-mock-")}
         for error in validators[kind].iter_errors(found):
-            yield malformed(place, error)
+            yield malformed(place, error, schema)
 
 
 def _spots(root: Place) -> Iterator[tuple[str, Place]]:
@@ -84,8 +89,10 @@ def _callbacks(operation: Place) -> Iterator[tuple[str, Place]]:
                         yield "mediaType", media
 
 
-def malformed(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
+def malformed(place: Place, error: jsonschema_rs.ValidationError, schema: Any) -> Problem:
     """A breach of the schema of words, said at the place it is about; `place` is what was validated."""
+    nearest = narrowed(error)
+    error = nearest[0]
     for token in error.instance_path:
         place = place.item(token) if isinstance(token, int) else place.get(token)
     if isinstance(inner := getattr(error.kind, "error", None), jsonschema_rs.ValidationError):
@@ -93,15 +100,54 @@ def malformed(place: Place, error: jsonschema_rs.ValidationError) -> Problem:
     keyword = str(error.schema_path[-1])
     unexpected = getattr(error.kind, "unexpected", None)
     if keyword == "additionalProperties" and unexpected:
-        return place.get(unexpected[0]).problem(f"unknown word {unexpected[0]!r} here")
+        hint = closest(unexpected[0], stated(schema, error).get("properties", {}))
+        return place.get(unexpected[0]).problem(f"unknown word {unexpected[0]!r} here{hint}")
     if keyword == "required":
         return place.problem(f"needs {error.kind.property!r}")  # type: ignore[attr-defined]
-    if keyword == "enum":
-        options = [str(option) for option in error.kind.options]  # type: ignore[attr-defined]
+    if options := [option for row in nearest for option in _options(row)]:
         return place.problem(f"{show(error.instance)!r} is not known{closest(str(error.instance), options)}")
     if keyword == "type":
         return place.problem(f"should not be of type {json_type(error.instance)}")
     return place.problem(error.message[:200])
+
+
+def stated(schema: Any, error: jsonschema_rs.ValidationError) -> Any:
+    """The part of the schema whose keyword is broken."""
+    for token in error.schema_path[:-1]:
+        schema = schema[token]
+    return schema
+
+
+def narrowed(error: jsonschema_rs.ValidationError) -> list[jsonschema_rs.ValidationError]:
+    """A breach of several alternatives as that of the one that was meant, or of those that list words; else itself.
+
+    That a value is of another type, or no text with a parameter in it, says only which alternative was not meant.
+    """
+    leaves = [
+        leaf
+        for leaf in _leaves(error)
+        if str(leaf.schema_path[-1]) != "type" and getattr(leaf.kind, "pattern", None) != PARAMETRIC
+    ]
+    deepest = max((len(leaf.instance_path) for leaf in leaves), default=0)
+    leaves = [leaf for leaf in leaves if len(leaf.instance_path) == deepest]
+    return leaves if len(leaves) == 1 or (leaves and all(map(_options, leaves))) else [error]
+
+
+def _leaves(error: jsonschema_rs.ValidationError) -> Iterator[jsonschema_rs.ValidationError]:
+    """The breaches that a breach of alternatives is made of; any other is its own."""
+    if str(error.schema_path[-1]) != "anyOf":
+        yield error
+        return
+    for alternative in error.kind.context:  # type: ignore[attr-defined]
+        for part in alternative:
+            yield from _leaves(part)
+
+
+def _options(error: jsonschema_rs.ValidationError) -> list[str]:
+    """The values of which one is asked for, as texts, where it is that which was broken."""
+    kind = error.kind
+    listed = [kind.expected_value] if hasattr(kind, "expected_value") else getattr(kind, "options", ())
+    return [str(value) for value in listed]
 
 
 def _misnamed(place: Place, error: jsonschema_rs.ValidationError) -> Problem:

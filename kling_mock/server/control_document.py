@@ -21,8 +21,8 @@ from kling_mock.core.problems import closest
 from kling_mock.core.reading import NotJson, parse_json
 from kling_mock.core.schemas import Schema, Schemas
 from kling_mock.core.words import METHODS
-from kling_mock.loading import read_yaml
 from kling_mock.server.problem_details import Problem
+from kling_mock.yaml_files import read_yaml
 
 FILE = "control.yaml"
 JSON = "application/json"

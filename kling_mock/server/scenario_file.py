@@ -19,10 +19,11 @@ from kling_mock.core.calls import Pick
 from kling_mock.core.documents import Documents, Place, pointer
 from kling_mock.core.messages import json_type, show
 from kling_mock.core.model import Account
-from kling_mock.core.problems import Problem, SpecError, closest
+from kling_mock.core.problems import MEANT, Problem, SpecError, closest
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.core.words import malformed
-from kling_mock.loading import bundled_words, read_yaml
+from kling_mock.core.words import malformed, narrowed, stated
+from kling_mock.loading import bundled_words
+from kling_mock.yaml_files import read_yaml
 
 EXPECTED = (
     "expected is `rules:` with a list, `scenarios:` with a mapping, or both, such as\n"
@@ -157,27 +158,26 @@ def _shape(root: Place) -> list[Problem]:
 
 def _told(root: Place, schema: Any, error: jsonschema_rs.ValidationError) -> Problem:
     """A breach of the file's shape: what is expected where, and what is there."""
-    place, kind, problem = root, error.kind, malformed(root, error)
+    nearest = narrowed(error)
+    if len(nearest) > 1:
+        return malformed(root, error, schema)
+    error = nearest[0]
+    place, kind = root, error.kind
     for token in error.instance_path:
         place = place.item(token) if isinstance(token, int) else place.get(token)
-    at = schema
-    for token in error.schema_path[:-1]:
-        at = at[token]
+    at = stated(schema, error)
     match str(error.schema_path[-1]):
         case "type":
             types = [at["type"]] if isinstance(at["type"], str) else at["type"]
             expected = " or ".join(WORDS[name] for name in types)
             return place.problem(f"should be {expected}, is {_called(error.instance)}")
-        case "additionalProperties":
-            word = kind.unexpected[0]  # type: ignore[attr-defined]
-            return replace(problem, message=f"unknown word {word!r} here{closest(word, at['properties'])}")
         case "minimum" | "maximum" as keyword:
             least = "at least" if keyword == "minimum" else "at most"
             return place.problem(f"should be {least} {at[keyword]}, is {show(error.instance)}")
         case "required":
             there = ", ".join(place.node) or "nothing"
             return place.problem(f"needs {kind.property!r}; it has {there}")  # type: ignore[attr-defined]
-    return problem
+    return malformed(root, error, schema)
 
 
 def _called(value: object) -> str:
@@ -195,17 +195,28 @@ def _with_scenarios(rows: Place, providers: Mapping[str, Provider]) -> dict[str,
         if wanted is not None and wanted not in providers:
             raise row.get("provider").error(f"there is no provider {wanted!r}{closest(wanted, providers)}")
         place = Place(row.documents, row.file, row.at, node)
-        refusals = []
+        refusals: dict[str, SpecError] = {}
         for provider in [wanted] if wanted else list(providers):
             try:
                 scenarios = found[provider].scenarios.with_more({name: place})
             except SpecError as error:
-                refusals.append(error)
+                refusals[provider] = error
             else:
                 found[provider] = replace(found[provider], scenarios=scenarios)
         if len(refusals) == (1 if wanted else len(providers)):
-            raise refusals[0]
+            raise _refused(refusals, providers)
     return found
+
+
+def _refused(refusals: Mapping[str, SpecError], providers: Mapping[str, Provider]) -> SpecError:
+    """Why no provider can have a scenario: by whom it was nearly taken, else by the default one, with who says so."""
+    told = {name: error.problems[0] for name, error in refusals.items()}
+    names = sorted(told, key=lambda name: (MEANT not in told[name].message, not providers[name].default))
+    problem = told[names[0]]
+    same = [name for name in told if told[name] == problem]
+    if len(same) == len(providers):
+        return SpecError([problem])
+    return SpecError([replace(problem, message=f"{', '.join(same)}: {problem.message}")])
 
 
 def _rule(place: Place, index: int, providers: Mapping[str, Provider]) -> UserRule:

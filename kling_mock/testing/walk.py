@@ -24,10 +24,10 @@ from kling_mock.core.model import Account, Request, Task
 from kling_mock.core.provider import Operation, Provider
 from kling_mock.core.signing import key, signature
 from kling_mock.credentials import credential
-from kling_mock.loading import read_yaml
 from kling_mock.server import steering, steering_webhooks
 from kling_mock.server.addresses import MEDIA
 from kling_mock.server.serving import Running
+from kling_mock.yaml_files import read_yaml
 
 PATIENCE_SECONDS = 1.5
 TRIES, LOOKS = 3, 10

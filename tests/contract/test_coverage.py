@@ -96,7 +96,7 @@ def test_the_points_of_the_toy_are_all_that_its_documents_bring_about(toymaker: 
             *("400 unreadable", "413 too-long", "415 wrong-paper", "422 bad-order", "422 no-such-toy", "409 no-wind"),
             *("404 no-such-ticket", "409 too-late", "429 workshop-busy"),
         ],
-        "scenarios": ["fail", "backwards", "slow", "busy", "lost"],
+        "scenarios": ["fail", "backwards", "slow", "busy", "lost", "gateway"],
         "webhooks": [],
     }
 
@@ -543,7 +543,7 @@ def test_other_documents_cannot_be_added(toymaker: Provider) -> None:
 def test_some_dimensions_can_be_counted_alone(toymaker: Provider) -> None:
     """The others are in no sum; one that there is not is refused with the nearest."""
     only = Coverage(toymaker).only(["states", "scenarios"])
-    assert only.share() == Share(0, 10)
+    assert only.share() == Share(0, 11)
     assert [row.name for row in only.shares()] == ["states", "scenarios"]
     with pytest.raises(ValueError, match="no dimension 'state'; did you mean 'states'"):
         Coverage(toymaker).only(["state"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_mock.contract.drift.edits import Edit, added, in_yaml, schema_of
-from kling_mock.loading import LOADER
+from kling_mock.yaml_files import LOADER
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x85\ufeff"), max_size=12) | st.sampled_from(
     ["on", "no", "null", "~", "5", "0x1f", "1e5", "16:9", "2026-01-01", "a: b", "a #b", "- a", "{$x}", "yes", "=", "<<"]

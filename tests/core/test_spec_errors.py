@@ -55,6 +55,15 @@ def expect(documents: Toys, file: str, at: str, message: str) -> None:
     assert any(message in text for text in places), "\n".join(map(str, found))
 
 
+@pytest.mark.parametrize("at", ["/x-mock-defaultz", f"{ORDERS}/post/x-mock-rolez"])
+def test_a_misspelt_word_is_told_once(toy_documents: Toys, at: str) -> None:
+    """With the word that was meant, though it is neither known nor allowed where it stands."""
+    put(toy_documents, "openapi", at, True)
+    told = [problem.message for problem in problems(toy_documents) if problem.pointer == at]
+    word = at.rpartition("/")[2]
+    assert told == [f"unknown word {word!r}; did you mean {word.removesuffix('z')!r}?"]
+
+
 def test_the_toy_is_right(toy_documents: Toys) -> None:
     """Unbroken, the documents compile and every rule's examples show it; each case below breaks something."""
     assert compile_provider(toy_documents, "toymaker").name == "toymaker"
@@ -89,6 +98,13 @@ ASSUMED = {"kind": "assumed"}
             {},
             "/Order/properties/toy/x-mock-documentde",
             "did you mean 'x-mock-documented'?",
+        ),
+        (
+            "rules",
+            "/a-kite-needs-wind/eror",
+            "no-wind",
+            "/a-kite-needs-wind/eror",
+            "unknown word 'eror' here; did you mean 'error'?",
         ),
         ("openapi", "/x-mock-role", "create", "/x-mock-role", "unknown word 'x-mock-role' here"),
         (
@@ -197,6 +213,44 @@ ASSUMED = {"kind": "assumed"}
             "no error 'workshop-bsy' in the catalogue; did you mean 'workshop-busy'?",
         ),
         ("scenarios", "/busy/answers/0", {"call": "create"}, "/busy/answers/0", ""),
+        ("scenarios", "/busy/answers/0/call", "creat", "/busy/answers/0/call", "did you mean 'create'?"),
+        (
+            "scenarios",
+            "/busy/answers/0/call",
+            "poll",
+            "/busy/answers/0/call",
+            "'poll' is not known; known are balance, cancel, create, download, list, query",
+        ),
+        ("scenarios", "/busy/answers/0/eror", "x", "/busy/answers/0/eror", "did you mean 'error'?"),
+        (
+            "scenarios",
+            "/busy/enum",
+            {"statsu": [500]},
+            "/busy/enum/statsu",
+            "there is no parameter 'statsu'",
+        ),
+        (
+            "scenarios",
+            "/gateway/enum",
+            {"statsu": [500, 502]},
+            "/gateway/enum/statsu",
+            "there is no parameter 'statsu'; did you mean 'status'?",
+        ),
+        (
+            "scenarios",
+            "/gateway/parameters/status",
+            503,
+            "/gateway/enum/status",
+            "lists 500 or 502, and not 503, which status is unless given",
+        ),
+        ("scenarios", "/gateway/enum/status", [], "/gateway/enum/status", "[] has less than 1 item"),
+        (
+            "scenarios",
+            "/gateway/answers/0/reply/status",
+            "6{status}",
+            "/gateway/answers/0/reply/status",
+            "should be a status from 200 to 599; 6502 is none",
+        ),
         # errors
         (
             "errors",

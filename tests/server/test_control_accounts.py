@@ -150,6 +150,11 @@ def test_a_scenario_given_anew_is_counted_anew(control: Control) -> None:
     [
         ("charged-no-anser", "kling has no scenario 'charged-no-anser'; did you mean 'charged-no-answer'?"),
         ("slow second=9", "the scenario 'slow' has no parameter 'second'; did you mean 'seconds'?"),
+        (
+            "bad-gateway status=99999",
+            "the parameter status of 'bad-gateway' is 500, 502, 503 or 504, not '99999'",
+        ),
+        ("slow seconds=", "the scenario 'slow' is given no value for 'seconds'; its parameters are seconds=280"),
         (5, "should be of type string, null; is integer"),
     ],
 )

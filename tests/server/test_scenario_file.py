@@ -121,6 +121,19 @@ def answered(answer: Answer) -> list[tuple[str, str]]:
             "the scenario 'webhook-answered' cannot be with status=210: "
             "should be a status from 300 to 599, or 'late'; 210 is none of them",
         ),
+        (
+            "[mock:bad-gateway status=600]",
+            "the parameter status of 'bad-gateway' is 500, 502, 503 or 504, not '600'",
+        ),
+        (
+            "[mock:down call=create status=418]",
+            "the parameter status of 'down' is 500, 502, 503 or 504, not '418'",
+        ),
+        (
+            "[mock:odd status=199]",
+            "the scenario 'odd' cannot be with status=199: should be a status from 200 to 599; 199 is none",
+        ),
+        ("[mock:odd status=418]", "the parameter status of 'odd' is 199 or 599, not '418'"),
         ("[mock:stuck seconds=3]", "the scenario 'stuck' has no parameter 'seconds'; it takes none"),
         (
             "[mock:dropped call=balance]",
@@ -131,7 +144,13 @@ def answered(answer: Answer) -> list[tuple[str, str]]:
 )
 def test_a_parameter_that_cannot_be_is_a_warning(tmp_path: Path, marker: str, message: str) -> None:
     """The call goes on without the scenario, and says why."""
-    kling = client(tmp_path, {"scenarios": {"lunch": {"latency": {"submitted": "1h"}}}})
+    reply = {"status": "{status}", "type": "text/plain"}
+    odd = {
+        "parameters": {"status": 599},
+        "enum": {"status": [199, 599]},
+        "answers": [{"call": "create", "reply": reply}],
+    }
+    kling = client(tmp_path, {"scenarios": {"lunch": {"latency": {"submitted": "1h"}}, "odd": odd}})
     answer = kling.send("POST", VIDEOS, {**BODY, "prompt": marker})
     assert answer.status == 200
     assert answered(answer) == [("mock/scenario", f"{message}; the call goes on without one")]
@@ -141,6 +160,16 @@ def test_a_parameter_that_cannot_be_is_a_warning(tmp_path: Path, marker: str, me
     ("document", "pointer", "message"),
     [
         ({"rules": [{"scenario": "fial"}]}, "/rules/0/scenario", "there is no scenario 'fial'; did you mean 'fail'?"),
+        (
+            {"rules": [{"scenario": "bad-gateway status=99999"}]},
+            "/rules/0/scenario",
+            "the parameter status of 'bad-gateway' is 500, 502, 503 or 504, not '99999'",
+        ),
+        (
+            {"scenarios": {"a": {"answers": [{"call": "create", "reply": {"status": 600, "type": "text/html"}}]}}},
+            "/scenarios/a/answers/0/reply/status",
+            "should be at most 599, is 600",
+        ),
         ({"rules": [{"scenario": "fail", "provider": "klang"}]}, "/rules/0/provider", "did you mean 'kling'?"),
         ({"rules": [{"scenario": "fail", "operation": "create"}]}, "/rules/0/operation", "no operation 'create'"),
         (
@@ -194,6 +223,31 @@ def test_a_parameter_that_cannot_be_is_a_warning(tmp_path: Path, marker: str, me
             "/scenarios/a/answers/0",
             "what comes before the effects needs an `error` or a `reply`; or no answer: `never`, `cut_at: 0`",
         ),
+        (
+            {"scenarios": {"a": {"answers": [{"call": "creat", "delivery": {"never": True}}]}}},
+            "/scenarios/a/answers/0/call",
+            "'creat' is not known; did you mean 'create'?",
+        ),
+        (
+            {"scenarios": {"a": {"answers": [{"call": ["create", "poll"], "delivery": {"never": True}}]}}},
+            "/scenarios/a/answers/0/call/1",
+            "'poll' is not known; known are balance, cancel, create, download, list, query",
+        ),
+        (
+            {"scenarios": {"a": {"answers": [{"call": "create", "times": 0, "delivery": {"never": True}}]}}},
+            "/scenarios/a/answers/0/times",
+            "should be at least 1, is 0",
+        ),
+        (
+            {"scenarios": {"a": {"answers": [{"call": "create", "when": "before", "error": "server-eror"}]}}},
+            "/scenarios/a/answers/0/error",
+            "kling: no error 'server-eror' in the catalogue; did you mean 'server-error'?",
+        ),
+        (
+            {"scenarios": {"a": {"answers": [{"call": "create", "when": "before", "error": "zzz"}]}}},
+            "/scenarios/a/answers/0/error",
+            "kling: no error 'zzz' in the catalogue; known are ",
+        ),
         ({"scenarios": {"a": 5}}, "/scenarios/a", "should be a mapping, is a whole number (5)"),
         ({"scenarios": {"a": {"provider": "klang"}}}, "/scenarios/a/provider", "did you mean 'kling'?"),
         ([], "", "should be a mapping, is a list; put `rules:` above the list and indent it; expected is `rules:`"),
@@ -212,6 +266,16 @@ def test_a_wrong_file_is_told(tmp_path: Path, document: Any, pointer: str, messa
     problem = caught.value.problems[0]
     assert (problem.file, problem.pointer) == ("mine.yaml", pointer)
     assert message in problem.message
+
+
+def test_what_no_provider_takes_is_told_without_one(tmp_path: Path) -> None:
+    """All of them refuse it for the same reason: none is named."""
+    path = tmp_path / "mine.yaml"
+    answer = {"call": "create", "when": "before", "delivery": {"after": "5s"}}
+    path.write_text(yaml.safe_dump({"scenarios": {"a": {"answers": [answer]}}}))
+    with pytest.raises(SpecError) as caught:
+        read_scenario_file(path, PROVIDERS)
+    assert caught.value.problems[0].message.startswith("what comes before the effects needs an `error` or a `reply`")
 
 
 @pytest.mark.parametrize(
