@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from kling_mock.cli_judging import Amount, agreed, cannot, interruptible
-from kling_mock.cli_options import colored, specs_option
+from kling_mock.cli_judging import Amount, agreed
+from kling_mock.cli_options import cannot, colored, specs_option
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.core.redaction import redacted
@@ -172,7 +172,7 @@ def contract(
     if target is not None and len(names) != 1:
         cannot("a target is one provider's: give its name with --provider")
     settings = Settings(phases, max_examples, allow_spend)
-    with interruptible(), _suites(target, names, folders, settings) as suites:
+    with _suites(target, names, folders, settings) as suites:
         runs = [(suite.agreement.provider, _run(suite, dry_run, form)) for suite in suites]
     done = [(provider, report) for provider, report in runs if report is not None]
     _written([report for _, report in done], form, one=target is not None)

@@ -1,15 +1,12 @@
 """`kling-mock validate` and `explain`: payloads judged before they cost anything.
 
-Exit codes: 0 fine; 1 something would be refused, would fail or is over the budget; 2 something cannot be judged;
-130 interrupted, 141 nobody reads on, as in any shell.
+Exit codes: 0 fine; 1 something would be refused, would fail or is over the budget; 2 something cannot be judged.
 """
 
 from __future__ import annotations
 
-import os  # noqa: TID251 - a command line, not the core
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path  # noqa: TID251 - a command line, not the core
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from kling_mock import reports
-from kling_mock.cli_options import colored, fail, malformed, specs_option
+from kling_mock.cli_options import cannot, colored, content_of, fail, known_providers, malformed, specs_option
 from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.reading import NotJson, parse_json
 from kling_mock.loading import load_providers
@@ -29,7 +26,6 @@ from kling_mock.reports import Item, plain
 if TYPE_CHECKING:  # only some commands need the documents themselves
     from kling_mock.contract.agreement import Agreement
 
-CANNOT, INTERRUPTED, UNREAD = 2, 130, 141
 GUESSED = "[default: guessed from the payload]"
 LONG = 10
 """From so many files on a terminal shows how far it is."""
@@ -53,12 +49,6 @@ class Amount(click.ParamType[Decimal]):
         if not amount.is_finite() or amount < 0:
             self.fail(f"{value!r} is no amount such as 100", param, ctx)
         return amount
-
-
-def cannot(message: str) -> NoReturn:
-    """End with one clear line and the exit code of what cannot be judged."""
-    click.echo(f"kling-mock: {plain(message)}", err=True)
-    sys.exit(CANNOT)
 
 
 def unread(error: SpecError) -> NoReturn:
@@ -86,24 +76,10 @@ def once(context: click.Context, parameter: click.Parameter, values: tuple[Any, 
     return values[0] if values else None
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C ends with one line, `| head` with none: with the shell's exit codes for them, not with 1, refused."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("kling-mock: interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
-        sys.exit(UNREAD)
-
-
 def read(file: str) -> Any:
     """The JSON document in a file; "-" is standard input. Raises `Unreadable`."""
     try:
-        with click.open_file(file, "rb") as stream:
-            return parse_json(stream.read())
+        return parse_json(content_of(file))
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror or error}") from None
     except NotJson as error:
@@ -165,25 +141,17 @@ def validate(
     kling-mock validate jobs/*.json --budget 100
     cat payload.json | kling-mock validate - --format json
     """
-    with interruptible():
-        judge = judges(folders)
-        check_names(judge, [provider] if provider else [])
-        items = progress(files, lambda file: judged(judge, file, provider, operation))
-        click.echo(written(items, form, strict), color=colored(), nl=form != "github" or any_said(items))
-        beyond = tell_total(items, form, budget)
+    judge = judges(folders)
+    known_providers([provider] if provider else [], judge.providers)
+    items = progress(files, lambda file: judged(judge, file, provider, operation))
+    click.echo(written(items, form, strict), color=colored(), nl=form != "github" or any_said(items))
+    beyond = tell_total(items, form, budget)
     sys.exit(reports.exit_code(items, strict) or beyond)
 
 
 def any_said(items: list[Item]) -> bool:
     """Whether a report of workflow commands has any."""
     return any(item.verdict is None or item.verdict.violations for item in items)
-
-
-def check_names(judge: Judge, names: Iterable[str]) -> None:
-    """Every provider named must be there; exit 2 with what was probably meant."""
-    for name in names:
-        if name not in judge.providers:
-            cannot(f"there is no provider {name!r}{closest(name, judge.providers)}")
 
 
 def written(items: list[Item], form: str, strict: bool) -> str:
@@ -227,9 +195,8 @@ def explain(name: str | None, provider: str | None, folders: tuple[Path, ...]) -
     kling-mock explain
     kling-mock explain createImageToVideo/mode/enum
     """
-    with interruptible():
-        found = list(agreed((provider,) if provider else (), folders, malformed).values())
-        click.echo("\n".join(map(plain, listed(found) if name is None else told(found, name))))
+    found = list(agreed((provider,) if provider else (), folders, malformed).values())
+    click.echo("\n".join(map(plain, listed(found) if name is None else told(found, name))))
 
 
 def listed(found: list[Agreement]) -> Iterator[str]:

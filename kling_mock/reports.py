@@ -171,12 +171,18 @@ def _item(item: Item, paint: Paint) -> Iterator[str]:
     width = min(MOST_COLUMN, max((len(plain(row.pointer or "/")) for row in verdict.violations), default=0))
     for finding in verdict.violations:
         yield from _finding(verdict, finding, width, paint)
-    quote = verdict.quote
-    yield plain(f"  price: {f'{priced_in_words(quote)}, {quote.how}' if quote else 'unknown'}")
+    yield plain(f"  price: {_price(verdict)}")
     for row in verdict.not_judged:
         if row.rule == "price":  # said already
             continue
         yield plain(f"  not judged: {row.rule}: {row.why}")
+
+
+def _price(verdict: Verdict) -> str:
+    """The price with how it comes about; an unknown one with why it is."""
+    if verdict.quote:
+        return f"{priced_in_words(verdict.quote)}, {verdict.quote.how}"
+    return next((f"unknown: {row.why}" for row in verdict.not_judged if row.rule == "price"), "unknown")
 
 
 def _finding(verdict: Verdict, finding: Finding, width: int, paint: Paint) -> Iterator[str]:

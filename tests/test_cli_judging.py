@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,7 @@ TOYS = Path(__file__).parent / "providers"
 TOY = ("--specs", str(TOYS), "--provider", "toymaker")
 MEDIA = bundled("fixtures") / "media"
 BEAR = {"toy": "bear", "seconds": 4, "wish": "a walk"}
+NO_KLIN = "there is no provider 'klin'; did you mean 'kling'? (known are 302ai, kling, pixazo, rixapi)"
 KEYS = {"ok", "provider", "operation", "violations", "quote", "not_judged"}
 
 Write = Callable[..., str]
@@ -108,7 +108,7 @@ def test_an_unknown_provider_is_one_line_with_the_closest(write: Write) -> None:
     for command in ("validate", "price"):
         got = invoke(command, "--provider", "klin", write(BEAR))
         assert (got.exit_code, got.stdout) == (2, "")
-        assert got.stderr == "kling-mock: there is no provider 'klin'; did you mean 'kling'?\n"
+        assert got.stderr == f"kling-mock: {NO_KLIN}\n"
 
 
 def test_a_payload_that_is_no_object_needs_an_operation(write: Write) -> None:
@@ -145,7 +145,7 @@ def test_the_text_of_a_refusal(write: Write) -> None:
         "             nearest valid: remove wind",
         "  /seconds   should be of type integer; is string   [warning: orderToy/seconds/type]",
         "  /hat       is no known key here and is ignored   [warning: orderToy/hat/unknown]",
-        "  price: unknown",
+        "  price: unknown: no table has a price for this combination",
     ]
 
 
@@ -280,24 +280,6 @@ def test_a_bar_for_many_files_on_a_terminal_only(write: Write) -> None:
     assert "judging" not in on_terminal("validate", *TOY, *files[:9])
     done = subprocess.run([*COMMAND, "validate", *TOY, *files], capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("command", ["validate", "price"])
-def test_ctrl_c_ends_with_one_line(command: str, tmp_path: Path) -> None:
-    """130 as the shell has it, not the 1 of a refused payload, and no traceback."""
-    pipe = tmp_path / "pipe.json"
-    os.mkfifo(pipe)
-    process = subprocess.Popen(
-        [*COMMAND, command, str(pipe)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job is started without
-    )
-    with pipe.open("w"):  # opens once the command reads it
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (130, "", "kling-mock: interrupted\n")
 
 
 # Formats for machines
