@@ -19,6 +19,7 @@ from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.reading import NotJson, parse_json
 from kling_mock.loading import load_providers
 from kling_mock.payloads import CannotJudge, Judge
+from kling_mock.positions import Position, position
 from kling_mock.report_explain import explained, ids
 from kling_mock.report_formats import FORMATS
 from kling_mock.reports import Item, plain
@@ -32,7 +33,11 @@ LONG = 10
 
 
 class Unreadable(Exception):
-    """A payload that cannot be read as JSON; the message says why."""
+    """A payload that cannot be read as JSON; the message says why, and `position` where, if it is known."""
+
+    def __init__(self, message: str, position: Position | None = None) -> None:
+        self.position = position
+        super().__init__(message)
 
 
 class Amount(click.ParamType[Decimal]):
@@ -78,12 +83,23 @@ def once(context: click.Context, parameter: click.Parameter, values: tuple[Any, 
 
 def read(file: str) -> Any:
     """The JSON document in a file; "-" is standard input. Raises `Unreadable`."""
+    return parsed(content_of_payload(file))
+
+
+def content_of_payload(file: str) -> bytes:
+    """The bytes of a payload. Raises `Unreadable`."""
     try:
-        return parse_json(content_of(file))
+        return content_of(file)
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror or error}") from None
+
+
+def parsed(content: bytes) -> Any:
+    """The JSON document in a payload. Raises `Unreadable`."""
+    try:
+        return parse_json(content)
     except NotJson as error:
-        raise Unreadable(f"is no JSON: {error}") from None
+        raise Unreadable(f"is no JSON: {error}", Position(*error.position) if error.position else None) from None
 
 
 def judges(folders: tuple[Path, ...]) -> Judge:
@@ -95,12 +111,17 @@ def judges(folders: tuple[Path, ...]) -> Judge:
 
 
 def judged(judge: Judge, file: str, provider: str | None, operation: str | None) -> Item:
-    """One file with its verdict, or with why there is none."""
+    """One file with its verdict and where what is wrong stands in it, or with why there is none."""
     name = "stdin" if file == "-" else file
     try:
-        return Item(name, judge(read(file), provider, operation, parsed=True))
-    except (Unreadable, CannotJudge) as error:
+        content = content_of_payload(file)
+        verdict = judge(parsed(content), provider, operation, parsed=True)
+    except CannotJudge as error:
         return Item(name, problem=str(error))
+    except Unreadable as error:
+        return Item(name, problem=str(error), positions={"": error.position} if error.position else {})
+    pointers = {finding.pointer for finding in verdict.violations}
+    return Item(name, verdict, positions={pointer: position(content, pointer) for pointer in pointers})
 
 
 def progress(files: tuple[str, ...], one: Callable[[str], Item]) -> list[Item]:

@@ -15,6 +15,7 @@ from kling_mock.core.redaction import redacted
 from kling_mock.core.repairing import Suggestion
 from kling_mock.core.verdicts import Finding, Says, Verdict, amount
 from kling_mock.payloads import blocking
+from kling_mock.positions import Position
 
 MOST_COLUMN = 24
 COLORS = {"refused": "red", "fails": "red", "warning": "yellow"}
@@ -23,11 +24,15 @@ Paint = Callable[[str, str], str]
 
 
 class Item(NamedTuple):
-    """One payload: its file's name, and either its verdict or why it cannot be judged."""
+    """One payload: its file's name, and either its verdict or why it cannot be judged.
+
+    `positions` tell where in the file the pointers of violations lead, and "" where it stops being JSON.
+    """
 
     file: str
     verdict: Verdict | None = None
     problem: str = ""
+    positions: Mapping[str, Position] = {}
 
 
 class Total(NamedTuple):

@@ -317,7 +317,7 @@ def test_github_commands_are_escaped(write: Write) -> None:
     got = validate(name, "--format", "github")
     assert got.exit_code == 1
     [line] = got.stdout.splitlines()
-    assert line.startswith("::error file=a%2Cb%3Ac%25.json,title=orderToy/toy/enum::/toy should be one of")
+    assert line.startswith("::error file=a%2Cb%3Ac%25.json,line=1,col=9,title=orderToy/toy/enum::/toy should be one of")
     assert "is 100%25%0A::error::beer" in line
     assert "%0Athe provider would say: We do not make 100%25" in line
 
@@ -326,7 +326,7 @@ def test_github_says_nothing_of_what_is_fine(write: Write) -> None:
     """No output at all; warnings are warnings, and errors when strict."""
     assert validate(write(BEAR), "--format", "github").stdout == ""
     name = write(SMALL)
-    rule = "file=job.json,title=a-photo-is-better-large::/photo is small"
+    rule = "file=job.json,line=1,col=26,title=a-photo-is-better-large::/photo is small"
     assert validate(name, "--format", "github").stdout.startswith(f"::warning {rule}")
     assert validate(name, "--format", "github", "--strict").stdout.startswith(f"::error {rule}")
     assert validate("gone.json", "--format", "github").stdout == (

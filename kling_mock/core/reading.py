@@ -28,7 +28,14 @@ NUMBER = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?
 
 
 class NotJson(ValueError):
-    """The bytes are no JSON document that is accepted; the message says why and where."""
+    """The bytes are no JSON document that is accepted; the message says why and where.
+
+    `position` is the line and the column, both from 1, where they are known.
+    """
+
+    def __init__(self, message: str, position: tuple[int, int] | None = None) -> None:
+        self.position = position
+        super().__init__(message)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -118,9 +125,12 @@ def parse_json(body: bytes) -> Any:
     try:
         value = _DECODER.decode(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise NotJson(f"byte {error.start} is not UTF-8") from None
+        before = body[: error.start].decode("utf-8-sig", "replace")
+        position = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise NotJson(f"byte {error.start} is not UTF-8", position) from None
     except json.JSONDecodeError as error:
-        raise NotJson(f"{error.msg} at line {error.lineno} column {error.colno}") from None
+        message = f"{error.msg} at line {error.lineno} column {error.colno}"
+        raise NotJson(message, (error.lineno, error.colno)) from None
     except RecursionError:
         raise NotJson(f"nested deeper than {DEPTH} levels") from None
     if body.count(b"{") + body.count(b"[") > DEPTH:
