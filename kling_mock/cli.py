@@ -18,6 +18,7 @@ from kling_mock import __version__
 from kling_mock.cli_contract import contract
 from kling_mock.cli_drift import drift
 from kling_mock.cli_ending import Commands
+from kling_mock.cli_examples import example
 from kling_mock.cli_judging import explain, validate
 from kling_mock.cli_options import HOST, PORT, cannot, fail, load, prefixes_of, specs_option
 from kling_mock.cli_pricing import price
@@ -28,7 +29,7 @@ from kling_mock.core.examples import check_examples
 from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.provider import Provider, Way
 from kling_mock.credentials import TOKEN_SECONDS, signed
-from kling_mock.loading import bundled, load_providers, provider_names, read_documents, read_yaml
+from kling_mock.loading import bundled, load_providers, provider_names, read_documents
 
 EXIT_CODES = (
     "Exit codes: 0 fine, 1 something is wrong with what was given (a spec, a port, a name), 2 the command line itself "
@@ -142,31 +143,19 @@ def signed_for(provider: Provider, way: Way, seconds: int) -> str:
     return signed(known, way, seconds)
 
 
+for command in (example, serve, validate, price, explain, scenarios, show, contract, drift):
+    main.add_command(command)
+
+
 @main.command()
-@click.argument("name", required=False)
-def example(name: str | None) -> None:
-    """Print an example payload or image, or list them.
+def specs() -> None:
+    """Print the folder of the bundled specs, to copy it and make the copy yours.
 
     \b
-    kling-mock example kling/create-from-first-and-last-frame > payload.json
-    kling-mock example media/square-300x300.png > first.png
+    cp -r "$(kling-mock specs)" my-specs
+    kling-mock check-spec my-specs && kling-mock serve --specs my-specs
     """
-    folder = bundled("fixtures")
-    payloads = [path for path in sorted(folder.glob("*/*.json")) if path.with_suffix(".yaml").is_file()]
-    pictures = [path for path in sorted(folder.glob("media/*")) if path.suffix in (".png", ".jpg")]
-    files = {path.relative_to(folder).as_posix().removesuffix(".json"): path for path in (*payloads, *pictures)}
-    if name is None:
-        for known, path in files.items():
-            shows = read_yaml(path.with_suffix(".yaml"), known)["shows"] if path in payloads else ""
-            click.echo(f"{known:46} {shows}".rstrip())
-    elif (wanted := name.removesuffix(".json")) in files:
-        click.echo(files[wanted].read_bytes(), nl=False)
-    else:
-        fail(f"there is no example {name!r}{closest(wanted, files)}")
-
-
-for command in (serve, validate, price, explain, scenarios, show, contract, drift):
-    main.add_command(command)
+    click.echo(str(bundled("specs")))
 
 
 @main.command("check-spec")

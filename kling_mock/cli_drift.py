@@ -52,6 +52,8 @@ def drift(files: tuple[str, ...], provider: str | None, form: str, folders: tupl
     else:
         report = FORMATS[form](found)
     click.echo(report, color=colored(), nl=bool(report))
+    if form == "text" and any(row.edits for row in found.drifts):
+        click.echo(f"\nnext: {_next(folders)}")
     sys.exit(1 if found.drifts else 0)
 
 
@@ -77,3 +79,13 @@ def _nobody(files: tuple[str, ...], found: Compared, provider: str | None, known
     whose = provider or "any provider here"
     todo = "" if provider else f"; say whose they are: --provider {', '.join(sorted(known))}"
     return f"no exchange in {names} is one of {whose}: they went to {hosts}{todo}"
+
+
+def _next(folders: tuple[Path, ...]) -> str:
+    """How the edits are made and tried: in the folders that were given, else in a copy of the bundled one."""
+    if folders:
+        return f"make the edits in {' or '.join(map(str, folders))}, and run kling-mock check-spec on it"
+    return (
+        'cp -r "$(kling-mock specs)" my-specs, make the edits there, kling-mock check-spec my-specs, and then give '
+        "--specs my-specs to serve, drift or contract"
+    )

@@ -208,16 +208,21 @@ def tell_total(items: list[Item], form: str, budget: Decimal | None) -> int:
 )
 @specs_option
 def explain(name: str | None, provider: str | None, folders: tuple[Path, ...]) -> None:
-    """Say what is known of a rule, a feature, an error, a scenario or a keyword, or list them all.
+    """Say what is known of a rule, a feature, an error or its code, a scenario or a keyword, or list them all.
 
     What it says, where that is known from, what is valid and what is not, and what the provider answers.
 
     \b
     kling-mock explain
     kling-mock explain createImageToVideo/mode/enum
+    kling-mock explain 1303
+    kling-mock explain mock/token.missing
     """
-    found = list(agreed((provider,) if provider else (), folders, malformed).values())
-    click.echo("\n".join(map(plain, listed(found) if name is None else told(found, name))))
+    every = agreed((), folders, malformed)
+    known_providers([provider] if provider else [], every)
+    found = [every[provider]] if provider else list(every.values())
+    others = [row for row in every.values() if row not in found]
+    click.echo("\n".join(map(plain, listed(found) if name is None else told(found, name, others))))
 
 
 def listed(found: list[Agreement]) -> Iterator[str]:
@@ -227,10 +232,13 @@ def listed(found: list[Agreement]) -> Iterator[str]:
         yield from (f"  {kind:10}  {known:32}  {says}" for kind, known, says in ids(agreement))
 
 
-def told(found: list[Agreement], name: str) -> Iterator[str]:
+def told(found: list[Agreement], name: str, others: list[Agreement]) -> Iterator[str]:
     """What each provider's documents say under a name, with an empty line between them; exit 1 where none does."""
     blocks = [lines for agreement in found if (lines := list(explained(agreement, name)))]
     if not blocks:
+        if having := [agreement.provider.name for agreement in others if list(explained(agreement, name))]:
+            has = f"{' and '.join(having)} {'has' if len(having) == 1 else 'have'} it"
+            fail(f"{found[0].provider.name} has no {plain(name)!r}; {has}")
         near = closest(name, {row[1] for agreement in found for row in ids(agreement)})
         fail(
             f"nothing here is called {plain(name)!r}"

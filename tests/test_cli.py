@@ -319,15 +319,18 @@ def test_only_the_wanted_providers_are_served() -> None:
 
 
 def test_max_body_is_heard() -> None:
-    """A body over --max-body is 413."""
+    """A body over --max-body is 413, and the mock's own header says which limit that is and what sets it."""
     key = load_providers()["kling"].credentials["api_key"].default
     with served("--max-body", "1kB") as (_, url):
         headers = {"Authorization": f"Bearer {key}"}
-        codes = [
-            requests.post(url + PATH, json={**BODY, "prompt": "a" * size}, headers=headers, timeout=5).status_code
+        got = [
+            requests.post(url + PATH, json={**BODY, "prompt": "a" * size}, headers=headers, timeout=5)
             for size in (500, 1025)
         ]
-    assert codes == [200, 413]
+    assert [reply.status_code for reply in got] == [200, 413]
+    told = "the body is longer than the 1,024 bytes that this server takes (kling-mock serve --max-body SIZE)"
+    assert [row["message"] for row in json.loads(got[1].headers["X-Mock-Violations"])] == [told]
+    assert "max-body" not in got[1].text
 
 
 @pytest.fixture
@@ -555,7 +558,7 @@ def test_scenarios_are_listed_with_what_they_show() -> None:
 
 
 def test_examples_are_listed_and_each_can_be_printed() -> None:
-    """Every line of the list names a file that is printed byte for byte."""
+    """Every line of the list names a file that is printed byte for byte, or a form."""
     names = [line.split()[0] for line in invoke("example").stdout.splitlines()]
     assert "kling/create-from-first-and-last-frame" in names
     assert "media/square-300x300.png" in names
@@ -563,7 +566,24 @@ def test_examples_are_listed_and_each_can_be_printed() -> None:
         got = invoke("example", name)
         assert got.exit_code == 0
         path = bundled("fixtures") / name
+        if not path.is_file() and not path.with_suffix(".json").is_file():
+            assert got.stderr.startswith("kling-mock: this is a form; it is sent by\n")
+            continue
         assert got.stdout_bytes == (path if path.is_file() else path.with_suffix(".json")).read_bytes()
+
+
+def test_an_example_of_a_form_can_be_judged_and_sent(tmp_path: Path) -> None:
+    """Its fields are JSON that `validate` takes, and the lines on the other stream send it to a server."""
+    got = invoke("example", "302ai/create-in-high-quality-for-five-seconds")
+    judged = CliRunner().invoke(main, ["validate", "-", "--provider", "302ai"], input=got.stdout)
+    assert (judged.exit_code, "accepted by 302ai" in judged.stdout) == (0, True)
+    _, *lines = got.stderr.splitlines()
+    assert lines[0] == "kling-mock example media/square-300x300.png > square-300x300.png"
+    with served() as (_process, url):
+        kling_mock = f'kling-mock() {{ {sys.executable} -P -m kling_mock "$@"; }}'
+        script = "\n".join([kling_mock, f'eval "$(kling-mock env --url {url})"', *lines])
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert json.loads(done.stdout)["data"]["task"]["id"].startswith("kling_"), done.stderr
 
 
 def test_an_example_payload_may_be_named_with_its_ending() -> None:

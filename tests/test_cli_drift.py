@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from kling_mock.cli import main
-from kling_mock.loading import LOADER
+from kling_mock.loading import LOADER, bundled
 from tests.conftest import TOYS
 from tests.contract.recorded import entry, har
 
@@ -68,8 +68,18 @@ def test_drift_is_told_with_its_edit(write: Write) -> None:
         "  seen 12 times, first in recorded.har#/log/entries/0 on 2026-11-21",
         "  at kling/schemas.yaml#/Task/properties put",
         "      queue: {type: integer}  # observed 2026-11-21, recorded.har",
+        "",
+        'next: cp -r "$(kling-mock specs)" my-specs, make the edits there, kling-mock check-spec my-specs, and then give '
+        "--specs my-specs to serve, drift or contract",
     ]
     assert (got.exit_code, got.stderr) == (1, "")
+
+
+def test_the_edits_are_made_in_a_copy_of_the_specs_or_in_ones_own(write: Write) -> None:
+    """What the next step names is there after an installation too; a folder that was given is the place itself."""
+    assert Path(CliRunner().invoke(main, ["specs"]).stdout.strip()) == bundled("specs")
+    said = invoke(write(queue()), "--specs", str(TOYS)).stdout.splitlines()[-1]
+    assert said == f"next: make the edits in {TOYS}, and run kling-mock check-spec on it"
 
 
 def test_json_has_all_of_it(write: Write) -> None:

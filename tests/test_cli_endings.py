@@ -20,7 +20,7 @@ HAR = har(entry("kling/query-a-task-that-succeeded.yaml"))
 PAYLOAD = {"image": "https://example.com/a.png", "prompt": "a lighthouse"}
 PRINTING = (
     *("--help", "--version", "serve --help", "env", "token", "example", "example media/too-many-pixels-6400x6400.png"),
-    *("scenarios", "show fail", "explain", "explain start_end", "check-spec", "validate FILE", "price FILE"),
+    *("specs", "scenarios", "show fail", "explain", "explain start_end", "check-spec", "validate FILE", "price FILE"),
     *("drift HAR", "contract --provider pixazo --dry-run", "serve --quiet --port 0"),
 )
 NAMING = (

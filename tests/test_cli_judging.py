@@ -623,6 +623,39 @@ def test_an_error_is_explained() -> None:
     assert "answers body.enum" in explain("no-such-toy", *TOY)
 
 
+def test_an_error_is_explained_by_its_code() -> None:
+    """As a client's log shows it; every provider that has it says what it is."""
+    lines = invoke("explain", "1303").stdout.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "kling error too-many-tasks",
+        "",
+        "rixapi error too-many-tasks",
+    ]
+    assert "kling error" in invoke("explain", "1201", "--provider", "kling").stdout
+
+
+@pytest.mark.parametrize(
+    ("rule", "lines"),
+    [
+        ("mock/token.missing", ["says no credential", "error token-missing", "status HTTP 401", "code 1001"]),
+        ("mock/failure", ["says the mock itself failed", "error server-error", "status HTTP 500", "code 5000"]),
+    ],
+)
+def test_a_rule_of_the_mocks_own_is_explained(rule: str, lines: list[str]) -> None:
+    """What X-Mock-Violations names: the situation, and the error that the provider answers with."""
+    first, *rows = invoke("explain", rule, "--provider", "kling").stdout.splitlines()
+    assert first == f"kling answer to {rule}"
+    assert [" ".join(row.split()) for row in rows] == lines
+
+
+def test_a_name_is_explained_in_any_case_and_others_that_have_it_are_named() -> None:
+    """START_END is start_end; who has none says who does, with exit code 1."""
+    assert invoke("explain", "START_END").stdout == invoke("explain", "start_end").stdout != ""
+    got = invoke("explain", "start_end", "--provider", "pixazo")
+    said = "kling-mock: pixazo has no 'start_end'; kling and rixapi have it\n"
+    assert (got.exit_code, got.stdout, got.stderr) == (1, "", said)
+
+
 def test_a_scenario_is_explained() -> None:
     """What it shows, how it is asked for, the states and the reason."""
     assert explain("fail", *TOY) == [
