@@ -86,6 +86,6 @@ def _next(folders: tuple[Path, ...]) -> str:
     if folders:
         return f"make the edits in {' or '.join(map(str, folders))}, and run kling-mock check-spec on it"
     return (
-        'cp -r "$(kling-mock specs)" my-specs, make the edits there, kling-mock check-spec my-specs, and then give '
+        'cp -r "$(kling-mock specs)" my-specs, make the edits there, kling-mock check-spec my-specs, then give '
         "--specs my-specs to serve, drift or contract"
     )

@@ -215,7 +215,6 @@ def explain(name: str | None, provider: str | None, folders: tuple[Path, ...]) -
     \b
     kling-mock explain
     kling-mock explain createImageToVideo/mode/enum
-    kling-mock explain 1303
     kling-mock explain mock/token.missing
     """
     every = agreed((), folders, malformed)

@@ -69,7 +69,7 @@ def test_drift_is_told_with_its_edit(write: Write) -> None:
         "  at kling/schemas.yaml#/Task/properties put",
         "      queue: {type: integer}  # observed 2026-11-21, recorded.har",
         "",
-        'next: cp -r "$(kling-mock specs)" my-specs, make the edits there, kling-mock check-spec my-specs, and then give '
+        'next: cp -r "$(kling-mock specs)" my-specs, make the edits there, kling-mock check-spec my-specs, then give '
         "--specs my-specs to serve, drift or contract",
     ]
     assert (got.exit_code, got.stderr) == (1, "")

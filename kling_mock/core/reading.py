@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
@@ -137,8 +137,9 @@ def _place(document: Any, wanted: Any, path: tuple[str | int, ...] = ()) -> str 
     """The pointer of a value in a document, by the value itself: there may be others that equal it."""
     if document is wanted:
         return pointer(path)
-    rows = document.items() if isinstance(document, dict) else ()
-    rows = enumerate(document) if isinstance(document, list | tuple) else rows
+    rows: Iterable[tuple[str | int, Any]] = document.items() if isinstance(document, dict) else ()
+    if isinstance(document, list | tuple):
+        rows = enumerate(document)
     found = (_place(below, wanted, (*path, name)) for name, below in rows)
     return next((at for at in found if at is not None), None)
 
