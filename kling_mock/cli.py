@@ -1,7 +1,6 @@
 """The `kling-mock` command. Thin: each command reads its options, calls one function and prints.
 
-Exit codes: 0 fine, 1 something is wrong with what was given (a spec, a port, a name), 2 the command line itself.
-`validate`, `price`, `explain` and `drift` have their own, which their help says.
+Exit codes are told by `EXIT_CODES`; `validate`, `price`, `drift` and `contract` have their own for 1 and 2.
 """
 
 from __future__ import annotations
@@ -18,8 +17,10 @@ import click
 from kling_mock import __version__
 from kling_mock.cli_contract import contract
 from kling_mock.cli_drift import drift
+from kling_mock.cli_ending import Commands
+from kling_mock.cli_examples import example
 from kling_mock.cli_judging import explain, validate
-from kling_mock.cli_options import HOST, PORT, fail, load, prefixes_of, specs_option
+from kling_mock.cli_options import HOST, PORT, cannot, fail, load, prefixes_of, specs_option
 from kling_mock.cli_pricing import price
 from kling_mock.cli_scenarios import scenarios, show
 from kling_mock.cli_serving import serve
@@ -29,10 +30,16 @@ from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.provider import Provider, Way
 from kling_mock.credentials import TOKEN_SECONDS, signed
 from kling_mock.loading import bundled, load_providers, provider_names, read_documents
-from kling_mock.yaml_files import read_yaml
+
+EXIT_CODES = (
+    "Exit codes: 0 fine, 1 something is wrong with what was given (a spec, a port, a name), 2 the command line itself "
+    "(an option, a provider that is not there) or an output that cannot be written, 130 interrupted by Ctrl-C (which "
+    "is how `serve` is ended: 0), 141 nobody reads on. The help of `validate`, `price`, `drift` and `contract` "
+    "says what 1 and 2 are there."
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=(__doc__ or "").splitlines()[2])
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="kling-mock")
 def main() -> None:
     """The fake Kling: develop and test against Kling AI's video API and its gateways, offline and for nothing.
@@ -95,16 +102,23 @@ def token_way(provider: Provider) -> Way | None:
 
 @main.command()
 @click.option("--provider", "name", help="Whose token.  [default: the first provider that takes JWTs]")
-@click.option("--seconds", default=TOKEN_SECONDS, show_default=True, help="How long it lasts.")
+@click.option(
+    "--seconds", default=TOKEN_SECONDS, show_default=True, help="How long it lasts; one of 0 or less has expired."
+)
 @specs_option
 def token(name: str | None, seconds: int, folders: tuple[Path, ...]) -> None:
     """Print a fresh JWT, signed with the credentials in the environment, else with the default account's."""
-    ways = {p.name: (p, way) for p in load((), folders).values() if (way := token_way(p))}
+    providers = load((), folders)
+    ways = {p.name: (p, way) for p in providers.values() if (way := token_way(p))}
     if name is not None and name not in ways:
-        fail(f"{name!r} takes no JWTs{closest(name, ways)}")
+        wrong = fail if name in providers else cannot
+        wrong(f"{name!r} takes no JWTs{closest(name, ways)}")
     if not ways:
         fail("no provider takes JWTs")
-    click.echo(signed_for(*(ways[name] if name else next(iter(ways.values()))), seconds))
+    made = signed_for(*(ways[name] if name else next(iter(ways.values()))), seconds)
+    if seconds <= 0:
+        click.echo(f"kling-mock: the token has expired already (--seconds {seconds})", err=True)
+    click.echo(made)
 
 
 def unpaired(provider: Provider, way: Way) -> str | None:
@@ -116,44 +130,32 @@ def unpaired(provider: Provider, way: Way) -> str | None:
     if not (own and lacking):
         return None
     return (
-        f"{own[0]} is set and {lacking[0]} is not: the token is signed with the default account's instead, and no "
-        "server will take it for that key; set both, or neither (kling-mock env prints the default account's)"
+        f"{own[0]} is set and {lacking[0]} is not: there is no token, since no server would take one of that key with "
+        "the default account's other half; set both, or neither (kling-mock env prints the default account's)"
     )
 
 
 def signed_for(provider: Provider, way: Way, seconds: int) -> str:
-    """A JWT by the credentials in the environment, else by the default account's."""
+    """A JWT by the credentials in the environment, else by the default account's; a clear end for half a pair."""
     known = {name: os.environ.get(row.variable) or row.default for name, row in provider.credentials.items()}
     if note := unpaired(provider, way):
-        click.echo(f"kling-mock: {note}", err=True)
+        fail(note)
     return signed(known, way, seconds)
 
 
+for command in (example, serve, validate, price, explain, scenarios, show, contract, drift):
+    main.add_command(command)
+
+
 @main.command()
-@click.argument("name", required=False)
-def example(name: str | None) -> None:
-    """Print an example payload or image, or list them.
+def specs() -> None:
+    """Print the folder of the bundled specs, to copy it and make the copy yours.
 
     \b
-    kling-mock example kling/create-from-first-and-last-frame > payload.json
-    kling-mock example media/square-300x300.png > first.png
+    cp -r "$(kling-mock specs)" my-specs
+    kling-mock check-spec my-specs && kling-mock serve --specs my-specs
     """
-    folder = bundled("fixtures")
-    payloads = [path for path in sorted(folder.glob("*/*.json")) if path.with_suffix(".yaml").is_file()]
-    pictures = [path for path in sorted(folder.glob("media/*")) if path.suffix in (".png", ".jpg")]
-    files = {path.relative_to(folder).as_posix().removesuffix(".json"): path for path in (*payloads, *pictures)}
-    if name is None:
-        for known, path in files.items():
-            shows = read_yaml(path.with_suffix(".yaml"), known)["shows"] if path in payloads else ""
-            click.echo(f"{known:46} {shows}".rstrip())
-    elif (wanted := name.removesuffix(".json")) in files:
-        click.echo(files[wanted].read_bytes(), nl=False)
-    else:
-        fail(f"there is no example {name!r}{closest(wanted, files)}")
-
-
-for command in (serve, validate, price, explain, scenarios, show, contract, drift):
-    main.add_command(command)
+    click.echo(str(bundled("specs")))
 
 
 @main.command("check-spec")

@@ -20,11 +20,12 @@ from urllib.parse import urlsplit
 
 import click
 
-from kling_mock.cli_judging import Amount, agreed, cannot, interruptible
-from kling_mock.cli_options import colored, specs_option
+from kling_mock.cli_judging import Amount, agreed
+from kling_mock.cli_options import cannot, colored, specs_option
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Provider
 from kling_mock.core.redaction import redacted
+from kling_mock.extras import INSTALL_CONTRACT
 
 if TYPE_CHECKING:
     from kling_mock.contract.probes import Probe
@@ -164,7 +165,7 @@ def contract(
     Exit codes: 0 it holds, 1 something does not, 2 the suite cannot run, 3 money was spent that nobody wanted to spend.
     """
     if absent := [name for name in NEEDS if find_spec(name) is None]:
-        cannot(f"the contract suite needs {' and '.join(absent)}: pip install 'kling-mock[contract]'")
+        cannot(f"the contract suite needs {' and '.join(absent)}: {INSTALL_CONTRACT}")
     from kling_mock.contract.suite import Settings
 
     if target is not None and not is_address(target):
@@ -172,7 +173,7 @@ def contract(
     if target is not None and len(names) != 1:
         cannot("a target is one provider's: give its name with --provider")
     settings = Settings(phases, max_examples, allow_spend)
-    with interruptible(), _suites(target, names, folders, settings) as suites:
+    with _suites(target, names, folders, settings) as suites:
         runs = [(suite.agreement.provider, _run(suite, dry_run, form)) for suite in suites]
     done = [(provider, report) for provider, report in runs if report is not None]
     _written([report for _, report in done], form, one=target is not None)

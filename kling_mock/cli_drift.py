@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kling_mock.cli_judging import agreed, cannot, interruptible
-from kling_mock.cli_options import colored, specs_option
-from kling_mock.core.problems import closest
+from kling_mock.cli_judging import agreed
+from kling_mock.cli_options import cannot, colored, content_of, known_providers, specs_option
 
 if TYPE_CHECKING:  # no other command needs the contract kit
     from kling_mock.contract.drift.comparing import Compared, Known
@@ -43,39 +42,50 @@ def drift(files: tuple[str, ...], provider: str | None, form: str, folders: tupl
     from kling_mock.report_drift import FORMATS, text_report
     from kling_mock.server.facts import measure
 
-    with interruptible():
-        known = agreed((), folders)
-        if provider is not None and provider not in known:
-            cannot(f"there is no provider {provider!r}{closest(provider, known)}")
-        found = compare([_read(file) for file in files], known, provider, measure)
-        if not found.exchanges:
-            cannot(_nobody(found, provider, known))
-        if form == "text":
-            report = text_report(found, lambda text, color: click.style(text, fg=color))
-        else:
-            report = FORMATS[form](found)
-        click.echo(report, color=colored(), nl=bool(report))
+    known = agreed((), folders)
+    known_providers([provider] if provider else [], known)
+    found = compare([_read(file) for file in files], known, provider, measure)
+    if not found.exchanges:
+        cannot(_nobody(files, found, provider, known))
+    if form == "text":
+        report = text_report(found, lambda text, color: click.style(text, fg=color))
+    else:
+        report = FORMATS[form](found)
+    click.echo(report, color=colored(), nl=bool(report))
+    if form == "text" and any(row.edits for row in found.drifts):
+        click.echo(f"\nnext: {_next(folders)}")
     sys.exit(1 if found.drifts else 0)
 
 
 def _read(file: str) -> Recording:
     from kling_mock.contract.drift.recordings import Unreadable, read_recording
 
+    name = "stdin" if file == "-" else file
     try:
-        with click.open_file(file, "rb") as stream:
-            return read_recording(stream.read(), "stdin" if file == "-" else file)
+        return read_recording(content_of(file), name)
     except OSError as error:
-        cannot(f"{file} cannot be read: {error.strerror or error}")
+        cannot(f"{name} cannot be read: {error.strerror or error}")
     except Unreadable as error:
-        cannot(f"{file} {error}")
+        cannot(f"{name} {error}")
 
 
-def _nobody(found: Compared, provider: str | None, known: Known) -> str:
+def _nobody(files: tuple[str, ...], found: Compared, provider: str | None, known: Known) -> str:
     """Why there is nothing to compare, and what to do."""
     left = ", ".join(f"{count} {reason}" for reason, count in found.skipped.items())
+    names = ", ".join("stdin" if file == "-" else file for file in files)
     hosts = ", ".join(name or "no host" for name in sorted(found.foreign)[:5])
     if not hosts:
-        return f"there is no exchange in it{f' (left out: {left})' if left else ''}"
+        return f"there is no exchange in {names}{f' (left out: {left})' if left else ''}"
     whose = provider or "any provider here"
     todo = "" if provider else f"; say whose they are: --provider {', '.join(sorted(known))}"
-    return f"no exchange in it is one of {whose}: they went to {hosts}{todo}"
+    return f"no exchange in {names} is one of {whose}: they went to {hosts}{todo}"
+
+
+def _next(folders: tuple[Path, ...]) -> str:
+    """How the edits are made and tried: in the folders that were given, else in a copy of the bundled one."""
+    if folders:
+        return f"make the edits in {' or '.join(map(str, folders))}, and run kling-mock check-spec on it"
+    return (
+        'cp -r "$(kling-mock specs)" my-specs, make the edits there, kling-mock check-spec my-specs, then give '
+        "--specs my-specs to serve, drift or contract"
+    )

@@ -1,15 +1,12 @@
 """`kling-mock validate` and `explain`: payloads judged before they cost anything.
 
-Exit codes: 0 fine; 1 something would be refused, would fail or is over the budget; 2 something cannot be judged;
-130 interrupted, 141 nobody reads on, as in any shell.
+Exit codes: 0 fine; 1 something would be refused, would fail or is over the budget; 2 something cannot be judged.
 """
 
 from __future__ import annotations
 
-import os  # noqa: TID251 - a command line, not the core
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path  # noqa: TID251 - a command line, not the core
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from kling_mock import reports
-from kling_mock.cli_options import colored, fail, malformed, specs_option
+from kling_mock.cli_options import cannot, colored, content_of, fail, known_providers, malformed, specs_option
 from kling_mock.core.problems import SpecError, closest
 from kling_mock.core.reading import NotJson, parse_json
 from kling_mock.loading import load_providers
 from kling_mock.payloads import CannotJudge, Judge
+from kling_mock.positions import Position, position
 from kling_mock.report_explain import explained, ids
 from kling_mock.report_formats import FORMATS
 from kling_mock.reports import Item, plain
@@ -29,14 +27,17 @@ from kling_mock.reports import Item, plain
 if TYPE_CHECKING:  # only some commands need the documents themselves
     from kling_mock.contract.agreement import Agreement
 
-CANNOT, INTERRUPTED, UNREAD = 2, 130, 141
 GUESSED = "[default: guessed from the payload]"
 LONG = 10
 """From so many files on a terminal shows how far it is."""
 
 
 class Unreadable(Exception):
-    """A payload that cannot be read as JSON; the message says why."""
+    """A payload that cannot be read as JSON; the message says why, and `position` where, if it is known."""
+
+    def __init__(self, message: str, position: Position | None = None) -> None:
+        self.position = position
+        super().__init__(message)
 
 
 class Amount(click.ParamType[Decimal]):
@@ -53,12 +54,6 @@ class Amount(click.ParamType[Decimal]):
         if not amount.is_finite() or amount < 0:
             self.fail(f"{value!r} is no amount such as 100", param, ctx)
         return amount
-
-
-def cannot(message: str) -> NoReturn:
-    """End with one clear line and the exit code of what cannot be judged."""
-    click.echo(f"kling-mock: {plain(message)}", err=True)
-    sys.exit(CANNOT)
 
 
 def unread(error: SpecError) -> NoReturn:
@@ -86,28 +81,25 @@ def once(context: click.Context, parameter: click.Parameter, values: tuple[Any, 
     return values[0] if values else None
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C ends with one line, `| head` with none: with the shell's exit codes for them, not with 1, refused."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("kling-mock: interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains of it when it ends
-        sys.exit(UNREAD)
-
-
 def read(file: str) -> Any:
     """The JSON document in a file; "-" is standard input. Raises `Unreadable`."""
+    return parsed(content_of_payload(file))
+
+
+def content_of_payload(file: str) -> bytes:
+    """The bytes of a payload. Raises `Unreadable`."""
     try:
-        with click.open_file(file, "rb") as stream:
-            return parse_json(stream.read())
+        return content_of(file)
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror or error}") from None
+
+
+def parsed(content: bytes) -> Any:
+    """The JSON document in a payload. Raises `Unreadable`."""
+    try:
+        return parse_json(content)
     except NotJson as error:
-        raise Unreadable(f"is no JSON: {error}") from None
+        raise Unreadable(f"is no JSON: {error}", Position(*error.position) if error.position else None) from None
 
 
 def judges(folders: tuple[Path, ...]) -> Judge:
@@ -119,12 +111,17 @@ def judges(folders: tuple[Path, ...]) -> Judge:
 
 
 def judged(judge: Judge, file: str, provider: str | None, operation: str | None) -> Item:
-    """One file with its verdict, or with why there is none."""
+    """One file with its verdict and where what is wrong stands in it, or with why there is none."""
     name = "stdin" if file == "-" else file
     try:
-        return Item(name, judge(read(file), provider, operation, parsed=True))
-    except (Unreadable, CannotJudge) as error:
+        content = content_of_payload(file)
+        verdict = judge(parsed(content), provider, operation, parsed=True)
+    except CannotJudge as error:
         return Item(name, problem=str(error))
+    except Unreadable as error:
+        return Item(name, problem=str(error), positions={"": error.position} if error.position else {})
+    pointers = {finding.pointer for finding in verdict.violations}
+    return Item(name, verdict, positions={pointer: position(content, pointer) for pointer in pointers})
 
 
 def progress(files: tuple[str, ...], one: Callable[[str], Item]) -> list[Item]:
@@ -165,25 +162,17 @@ def validate(
     kling-mock validate jobs/*.json --budget 100
     cat payload.json | kling-mock validate - --format json
     """
-    with interruptible():
-        judge = judges(folders)
-        check_names(judge, [provider] if provider else [])
-        items = progress(files, lambda file: judged(judge, file, provider, operation))
-        click.echo(written(items, form, strict), color=colored(), nl=form != "github" or any_said(items))
-        beyond = tell_total(items, form, budget)
+    judge = judges(folders)
+    known_providers([provider] if provider else [], judge.providers)
+    items = progress(files, lambda file: judged(judge, file, provider, operation))
+    click.echo(written(items, form, strict), color=colored(), nl=form != "github" or any_said(items))
+    beyond = tell_total(items, form, budget)
     sys.exit(reports.exit_code(items, strict) or beyond)
 
 
 def any_said(items: list[Item]) -> bool:
     """Whether a report of workflow commands has any."""
     return any(item.verdict is None or item.verdict.violations for item in items)
-
-
-def check_names(judge: Judge, names: Iterable[str]) -> None:
-    """Every provider named must be there; exit 2 with what was probably meant."""
-    for name in names:
-        if name not in judge.providers:
-            cannot(f"there is no provider {name!r}{closest(name, judge.providers)}")
 
 
 def written(items: list[Item], form: str, strict: bool) -> str:
@@ -219,17 +208,20 @@ def tell_total(items: list[Item], form: str, budget: Decimal | None) -> int:
 )
 @specs_option
 def explain(name: str | None, provider: str | None, folders: tuple[Path, ...]) -> None:
-    """Say what is known of a rule, a feature, an error, a scenario or a keyword, or list them all.
+    """Say what is known of a rule, a feature, an error or its code, a scenario or a keyword, or list them all.
 
     What it says, where that is known from, what is valid and what is not, and what the provider answers.
 
     \b
     kling-mock explain
     kling-mock explain createImageToVideo/mode/enum
+    kling-mock explain mock/token.missing
     """
-    with interruptible():
-        found = list(agreed((provider,) if provider else (), folders, malformed).values())
-        click.echo("\n".join(map(plain, listed(found) if name is None else told(found, name))))
+    every = agreed((), folders, malformed)
+    known_providers([provider] if provider else [], every)
+    found = [every[provider]] if provider else list(every.values())
+    others = [row for row in every.values() if row not in found]
+    click.echo("\n".join(map(plain, listed(found) if name is None else told(found, name, others))))
 
 
 def listed(found: list[Agreement]) -> Iterator[str]:
@@ -239,10 +231,13 @@ def listed(found: list[Agreement]) -> Iterator[str]:
         yield from (f"  {kind:10}  {known:32}  {says}" for kind, known, says in ids(agreement))
 
 
-def told(found: list[Agreement], name: str) -> Iterator[str]:
+def told(found: list[Agreement], name: str, others: list[Agreement]) -> Iterator[str]:
     """What each provider's documents say under a name, with an empty line between them; exit 1 where none does."""
     blocks = [lines for agreement in found if (lines := list(explained(agreement, name)))]
     if not blocks:
+        if having := [agreement.provider.name for agreement in others if list(explained(agreement, name))]:
+            has = f"{' and '.join(having)} {'has' if len(having) == 1 else 'have'} it"
+            fail(f"{found[0].provider.name} has no {plain(name)!r}; {has}")
         near = closest(name, {row[1] for agreement in found for row in ids(agreement)})
         fail(
             f"nothing here is called {plain(name)!r}"

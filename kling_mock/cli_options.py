@@ -5,15 +5,17 @@ from __future__ import annotations
 import os  # noqa: TID251 - a command line, not the core
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path  # noqa: TID251
 from typing import NoReturn
 
 import click
 
-from kling_mock.core.problems import SpecError, closest
+from kling_mock.cli_ending import CANNOT
+from kling_mock.core.problems import SpecError
 from kling_mock.core.provider import Provider
-from kling_mock.loading import load_providers
+from kling_mock.loading import Missing, load_providers, unknown_provider
+from kling_mock.reports import plain
 
 HOST, PORT = "127.0.0.1", 8787
 CONTROL = "_mock"
@@ -35,9 +37,26 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
+def cannot(message: str) -> NoReturn:
+    """End with one clear line and the exit code of what cannot be done at all, such as a wrong command line."""
+    click.echo(f"kling-mock: {plain(message)}", err=True)
+    sys.exit(CANNOT)
+
+
 def malformed(error: SpecError) -> NoReturn:
-    """End with every problem of the documents."""
+    """End with every problem of the documents; what was asked for and is not there is a wrong command line."""
+    if all(isinstance(problem, Missing) for problem in error.problems):
+        cannot("; ".join(map(str, error.problems)))
     fail("\n            ".join(map(str, error.problems)))
+
+
+def content_of(file: str) -> bytes:
+    """The bytes of a file; "-" is standard input. Raises `OSError`."""
+    if file == "-" and sys.stdin is None:
+        raise OSError("standard input is closed; give a file, or pipe something in")
+    with click.open_file(file, "rb") as stream:
+        content: bytes = stream.read()
+    return content
 
 
 def load(names: tuple[str, ...], folders: tuple[Path, ...]) -> dict[str, Provider]:
@@ -56,9 +75,15 @@ def prefixes_of(values: tuple[str, ...], known: Mapping[str, object]) -> dict[st
             raise click.BadParameter(f"{prefix!r} is no prefix such as /{name}; PROVIDER=/PREFIX")
         if prefix.split("/")[1] == CONTROL:
             fail(f"/{CONTROL} belongs to the control API; mount {name} elsewhere")
-        if name not in known:
-            fail(f"there is no provider {name!r} here{closest(name, known)}")
+    known_providers(found, known)
     return found
+
+
+def known_providers(names: Iterable[str], known: Iterable[str]) -> None:
+    """Every provider named must be there; exit 2 with what was probably meant."""
+    for name in names:
+        if name not in known:
+            cannot(unknown_provider(name, known))
 
 
 def pairs(values: tuple[str, ...], what: str) -> dict[str, str]:

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import click
 
 from kling_mock import reports
-from kling_mock.cli_judging import CANNOT, GUESSED, Unreadable, check_names, interruptible, judges, once, read
-from kling_mock.cli_options import specs_option
+from kling_mock.cli_ending import CANNOT
+from kling_mock.cli_judging import GUESSED, Unreadable, judges, once, read
+from kling_mock.cli_options import known_providers, specs_option
 from kling_mock.core.model import Quote
 from kling_mock.core.verdicts import priced
 from kling_mock.payloads import CannotJudge, Judge
@@ -50,18 +51,17 @@ def price(
     kling-mock price payload.json --all-providers
     kling-mock price jobs/*.json
     """
-    with interruptible():
-        judge = judges(folders)
-        check_names(judge, names)
-        wanted = list(judge.providers) if all_providers else list(names) or None
-        priced_files = [offered(judge, file, wanted, operation) for file in files]
-        problems = [row for row in priced_files if row.problem]
-        if form == "json":
-            click.echo(offers_as_json(priced_files))
-        else:
-            click.echo("\n".join(offers_report(priced_files)), nl=len(problems) < len(files))
-        for row in problems:
-            click.echo(f"kling-mock: {plain(f'{row.file}: {row.problem}')}", err=True)
+    judge = judges(folders)
+    known_providers(names, judge.providers)
+    wanted = list(judge.providers) if all_providers else list(names) or None
+    priced_files = [offered(judge, file, wanted, operation) for file in files]
+    problems = [row for row in priced_files if row.problem]
+    if form == "json":
+        click.echo(offers_as_json(priced_files))
+    else:
+        click.echo("\n".join(offers_report(priced_files)), nl=len(problems) < len(files))
+    for row in problems:
+        click.echo(f"kling-mock: {plain(f'{row.file}: {row.problem}')}", err=True)
     sys.exit(CANNOT if problems else 0)
 
 

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kling_mock.cli_options import HOST, PORT, fail, load, pairs, prefixes_of, scenarios_option, specs_option
+from kling_mock.cli_options import (
+    HOST,
+    PORT,
+    fail,
+    known_providers,
+    load,
+    pairs,
+    prefixes_of,
+    scenarios_option,
+    specs_option,
+)
 from kling_mock.cli_scenarios import with_scenarios
 from kling_mock.cli_types import Address, Duration, Host, Instant, Size, number, url_of
 from kling_mock.core.provider import Provider
@@ -156,9 +166,11 @@ def _options(
     prefixes = prefixes_of(mounts, providers)
     if clashes := collisions(providers, prefixes):
         fail(f"two providers want the same path: {clashes[0]}; mount one of them: --mount NAME=/prefix")
+    shapes = pairs(variants, "PROVIDER=NAME")
+    known_providers(shapes, providers)
     return Options(
         seed=seed if seed is not None else secrets.token_hex(8),
-        variants=pairs(variants, "PROVIDER=NAME"),
+        variants=shapes,
         mounts=prefixes,
         callback_allow=frozenset(callback_hosts),
         **chosen,

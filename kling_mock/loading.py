@@ -137,7 +137,7 @@ def load_providers(names: Sequence[str] = (), folders: Iterable[Path] = ()) -> d
     found: dict[str, Provider] = {}
     for name in names or where:
         if name not in where:
-            raise SpecError([Missing("", "", _unknown(name, where))])
+            raise SpecError([Missing("", "", unknown_provider(name, where))])
         try:
             found[name] = compile_provider(read_documents(where[name], name), name)
         except SpecError as error:
@@ -147,7 +147,7 @@ def load_providers(names: Sequence[str] = (), folders: Iterable[Path] = ()) -> d
     return found
 
 
-def _unknown(name: str, where: Iterable[str]) -> str:
+def unknown_provider(name: str, where: Iterable[str]) -> str:
     """That there is no such provider, with the one that was probably meant and all there are."""
     known = f"known are {', '.join(sorted(where))}"
     near = closest(name, where)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kling_mock.core.capabilities import Capabilities, Cell, Feature
 from kling_mock.core.documents import Place
+from kling_mock.core.errors import SITUATIONS, situation_of
 from kling_mock.core.expressions import text
 from kling_mock.core.model import Violation
 from kling_mock.core.provider import Provider
@@ -37,14 +38,32 @@ def ids(agreement: Agreement) -> Iterator[tuple[str, str, str]]:
 
 
 def explained(agreement: Agreement, name: str) -> Lines:
-    """All that a provider's documents say under a name; nothing when they do not know it."""
+    """All that a provider's documents say under a name or an error's code; nothing when they do not know it."""
     for kind, known, _ in ids(agreement):
-        if known == name:
-            yield f"{agreement.provider.name} {kind} {name}"
-            yield from (_indented(label, value) for label, value in KINDS[kind](agreement, name))
+        if known.casefold() == name.casefold() or (kind == "error" and name in _codes(agreement, known)):
+            yield f"{agreement.provider.name} {kind} {known}"
+            yield from (_indented(label, value) for label, value in KINDS[kind](agreement, known))
+    if situation := situation_of(name):
+        yield f"{agreement.provider.name} answer to {name}"
+        yield from (_indented(label, value) for label, value in _situation(agreement, situation))
     if facts := list(_keyword(agreement, name)):
         yield f"{agreement.provider.name} keyword {name}"
         yield from (_indented(label, value) for label, value in facts)
+
+
+def _codes(agreement: Agreement, name: str) -> set[str]:
+    """The numbers of an error, as texts: whatever its envelope calls them, its status too."""
+    node = agreement.root.get("x-mock-errors").get("catalogue").get(name).node
+    return {text(value) for value in node.values() if isinstance(value, int) and not isinstance(value, bool)}
+
+
+def _situation(agreement: Agreement, situation: str) -> Facts:
+    """What a rule of the mock's own is about, and what the provider answers to it."""
+    errors = agreement.provider.errors
+    name = errors.answering(situation)
+    yield "says", SITUATIONS[situation]
+    yield "error", name
+    yield from list(_error(agreement, name))[:2]
 
 
 def _indented(label: str, value: str) -> str:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import kling_mock
 from kling_mock.core.verdicts import Finding, Verdict
+from kling_mock.positions import Position
 from kling_mock.reports import Item, details, evidence_in_words, headline, plain, wrong
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -35,21 +36,22 @@ def github_report(items: Sequence[Item], strict: bool) -> str:
     lines = []
     for item in items:
         if item.verdict is None:
-            lines.append(command("error", item.file, "cannot be judged", item.problem))
+            lines.append(command("error", item.file, "cannot be judged", item.problem, item.positions.get("")))
         else:
-            lines += [_annotation(item.file, item.verdict, row, strict) for row in item.verdict.violations]
+            lines += [_annotation(item, item.verdict, row, strict) for row in item.verdict.violations]
     return "\n".join(lines)
 
 
-def _annotation(file: str, verdict: Verdict, finding: Finding, strict: bool) -> str:
+def _annotation(item: Item, verdict: Verdict, finding: Finding, strict: bool) -> str:
     told = "\n".join([f"{finding.pointer or '/'} {finding.message}", *details(verdict, finding)])
     level = "error" if strict else LEVELS[finding.severity]
-    return command(level, file, finding.rule, told)
+    return command(level, item.file, finding.rule, told, item.positions.get(finding.pointer))
 
 
-def command(level: str, file: str, title: str, message: str) -> str:
-    """One workflow command, escaped as GitHub asks for it."""
-    return f"::{level} file={_property(file)},title={_property(title)}::{_escaped(message)}"
+def command(level: str, file: str, title: str, message: str, at: Position | None = None) -> str:
+    """One workflow command, escaped as GitHub asks for it; `at` is the place in the file that it marks."""
+    place = f",line={at.line},col={at.column}" if at else ""
+    return f"::{level} file={_property(file)}{place},title={_property(title)}::{_escaped(message)}"
 
 
 def _escaped(text: str) -> str:
@@ -105,7 +107,7 @@ def xml(text: str) -> str:
 
 def sarif_report(items: Sequence[Item], strict: bool) -> str:
     """A SARIF 2.1.0 log: every rule that was broken, and each result with its file and JSON pointer."""
-    rows = [(item.file, item.verdict, finding) for item in items if item.verdict for finding in item.verdict.violations]
+    rows = [(item, item.verdict, finding) for item in items if item.verdict for finding in item.verdict.violations]
     rules = {finding.rule: finding for _, _, finding in reversed(rows)}
     index = {rule: number for number, rule in enumerate(rules)}
     log = {
@@ -120,8 +122,9 @@ def sarif_report(items: Sequence[Item], strict: bool) -> str:
                         "rules": [_rule(finding) for finding in rules.values()],
                     }
                 },
+                "columnKind": "unicodeCodePoints",
                 "invocations": [_invocation(items)],
-                "results": [_result(file, verdict, row, index[row.rule], strict) for file, verdict, row in rows],
+                "results": [_result(item, verdict, row, index[row.rule], strict) for item, verdict, row in rows],
             }
         ],
     }
@@ -140,7 +143,7 @@ def _rule(finding: Finding) -> dict[str, Any]:
     return told
 
 
-def _result(file: str, verdict: Verdict, finding: Finding, index: int, strict: bool) -> dict[str, Any]:
+def _result(item: Item, verdict: Verdict, finding: Finding, index: int, strict: bool) -> dict[str, Any]:
     told = "\n".join([f"{finding.pointer or '/'} {finding.message}", *details(verdict, finding)])
     return {
         "ruleId": finding.rule,
@@ -149,11 +152,17 @@ def _result(file: str, verdict: Verdict, finding: Finding, index: int, strict: b
         "message": {"text": told},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": uri(file)}, "region": {"startLine": 1}},
+                "physicalLocation": _physical(item.file, item.positions.get(finding.pointer, Position(1, 1))),
                 "logicalLocations": [{"fullyQualifiedName": finding.pointer or "/", "kind": "member"}],
             }
         ],
     }
+
+
+def _physical(file: str, at: Position | None) -> dict[str, Any]:
+    """A file, and the place in it if there is one."""
+    place = {"region": {"startLine": at.line, "startColumn": at.column}} if at else {}
+    return {"artifactLocation": {"uri": uri(file)}, **place}
 
 
 def uri(file: str) -> str:
@@ -170,7 +179,7 @@ def _invocation(items: Sequence[Item]) -> dict[str, Any]:
             {
                 "level": "error",
                 "message": {"text": item.problem},
-                "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri(item.file)}}}],
+                "locations": [{"physicalLocation": _physical(item.file, item.positions.get(""))}],
             }
             for item in failed
         ],

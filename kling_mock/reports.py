@@ -15,6 +15,7 @@ from kling_mock.core.redaction import redacted
 from kling_mock.core.repairing import Suggestion
 from kling_mock.core.verdicts import Finding, Says, Verdict, amount
 from kling_mock.payloads import blocking
+from kling_mock.positions import Position
 
 MOST_COLUMN = 24
 COLORS = {"refused": "red", "fails": "red", "warning": "yellow"}
@@ -23,11 +24,15 @@ Paint = Callable[[str, str], str]
 
 
 class Item(NamedTuple):
-    """One payload: its file's name, and either its verdict or why it cannot be judged."""
+    """One payload: its file's name, and either its verdict or why it cannot be judged.
+
+    `positions` tell where in the file the pointers of violations lead, and "" where it stops being JSON.
+    """
 
     file: str
     verdict: Verdict | None = None
     problem: str = ""
+    positions: Mapping[str, Position] = {}
 
 
 class Total(NamedTuple):
@@ -171,12 +176,18 @@ def _item(item: Item, paint: Paint) -> Iterator[str]:
     width = min(MOST_COLUMN, max((len(plain(row.pointer or "/")) for row in verdict.violations), default=0))
     for finding in verdict.violations:
         yield from _finding(verdict, finding, width, paint)
-    quote = verdict.quote
-    yield plain(f"  price: {f'{priced_in_words(quote)}, {quote.how}' if quote else 'unknown'}")
+    yield plain(f"  price: {_price(verdict)}")
     for row in verdict.not_judged:
         if row.rule == "price":  # said already
             continue
         yield plain(f"  not judged: {row.rule}: {row.why}")
+
+
+def _price(verdict: Verdict) -> str:
+    """The price with how it comes about; an unknown one with why it is."""
+    if verdict.quote:
+        return f"{priced_in_words(verdict.quote)}, {verdict.quote.how}"
+    return next((f"unknown: {row.why}" for row in verdict.not_judged if row.rule == "price"), "unknown")
 
 
 def _finding(verdict: Verdict, finding: Finding, width: int, paint: Paint) -> Iterator[str]:

@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from kling_mock.cli import main
+from kling_mock.loading import bundled
 from kling_mock.yaml_files import LOADER
 from tests.conftest import TOYS
 from tests.contract.recorded import entry, har
@@ -68,8 +69,18 @@ def test_drift_is_told_with_its_edit(write: Write) -> None:
         "  seen 12 times, first in recorded.har#/log/entries/0 on 2026-11-21",
         "  at kling/schemas.yaml#/Task/properties put",
         "      queue: {type: integer}  # observed 2026-11-21, recorded.har",
+        "",
+        'next: cp -r "$(kling-mock specs)" my-specs, make the edits there, kling-mock check-spec my-specs, then give '
+        "--specs my-specs to serve, drift or contract",
     ]
     assert (got.exit_code, got.stderr) == (1, "")
+
+
+def test_the_edits_are_made_in_a_copy_of_the_specs_or_in_ones_own(write: Write) -> None:
+    """What the next step names is there after an installation too; a folder that was given is the place itself."""
+    assert Path(CliRunner().invoke(main, ["specs"]).stdout.strip()) == bundled("specs")
+    said = invoke(write(queue()), "--specs", str(TOYS)).stdout.splitlines()[-1]
+    assert said == f"next: make the edits in {TOYS}, and run kling-mock check-spec on it"
 
 
 def test_json_has_all_of_it(write: Write) -> None:
@@ -187,8 +198,8 @@ def test_what_no_terminal_should_see_is_written_as_an_escape(write: Write) -> No
             b"{}",
             "recorded.har is neither a HAR, which has /log/entries, nor a journal, which has /exchanges: it has no key",
         ),
-        (b"[]", "there is no exchange in it"),
-        (har(queue() | {"_webSocketMessages": []}), "there is no exchange in it (left out: 1 WebSocket)"),
+        (b"[]", "there is no exchange in recorded.har"),
+        (har(queue() | {"_webSocketMessages": []}), "there is no exchange in recorded.har (left out: 1 WebSocket)"),
     ],
 )
 def test_a_file_without_an_exchange_cannot_be_compared(write: Write, content: bytes, message: str) -> None:
@@ -203,7 +214,7 @@ def test_hosts_of_nobody_are_named_with_what_to_do(write: Write) -> None:
     row["request"]["url"] = row["request"]["url"].replace("api-beijing.klingai.com", "127.0.0.1:8787")
     got = invoke(write(row))
     assert (got.exit_code, got.stdout) == (2, "")
-    why = "no exchange in it is one of any provider here: they went to 127.0.0.1"
+    why = "no exchange in recorded.har is one of any provider here: they went to 127.0.0.1"
     assert got.stderr.startswith(f"kling-mock: {why}; say whose they are: --provider 302ai, kling")
     assert "1 exchange of kling: 1 drift" in invoke("recorded.har", "--provider", "kling").stdout
     assert invoke("recorded.har", "--provider", "pixazo").exit_code == 2
@@ -212,7 +223,10 @@ def test_hosts_of_nobody_are_named_with_what_to_do(write: Write) -> None:
 def test_a_misspelt_provider_or_file_ends_with_2(write: Write) -> None:
     """With what was probably meant, and why the file cannot be read."""
     got = invoke(write(queue()), "--provider", "klimg")
-    assert (got.exit_code, got.stderr) == (2, "kling-mock: there is no provider 'klimg'; did you mean 'kling'?\n")
+    assert (got.exit_code, got.stderr) == (
+        2,
+        "kling-mock: there is no provider 'klimg'; did you mean 'kling'? (known are 302ai, kling, pixazo, rixapi)\n",
+    )
     got = invoke("gone.har")
     assert (got.exit_code, got.stderr) == (2, "kling-mock: gone.har cannot be read: No such file or directory\n")
 

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,7 @@ TOYS = Path(__file__).parent / "providers"
 TOY = ("--specs", str(TOYS), "--provider", "toymaker")
 MEDIA = bundled("fixtures") / "media"
 BEAR = {"toy": "bear", "seconds": 4, "wish": "a walk"}
+NO_KLIN = "there is no provider 'klin'; did you mean 'kling'? (known are 302ai, kling, pixazo, rixapi)"
 KEYS = {"ok", "provider", "operation", "violations", "quote", "not_judged"}
 
 Write = Callable[..., str]
@@ -108,7 +108,7 @@ def test_an_unknown_provider_is_one_line_with_the_closest(write: Write) -> None:
     for command in ("validate", "price"):
         got = invoke(command, "--provider", "klin", write(BEAR))
         assert (got.exit_code, got.stdout) == (2, "")
-        assert got.stderr == "kling-mock: there is no provider 'klin'; did you mean 'kling'?\n"
+        assert got.stderr == f"kling-mock: {NO_KLIN}\n"
 
 
 def test_a_payload_that_is_no_object_needs_an_operation(write: Write) -> None:
@@ -145,7 +145,7 @@ def test_the_text_of_a_refusal(write: Write) -> None:
         "             nearest valid: remove wind",
         "  /seconds   should be of type integer; is string   [warning: orderToy/seconds/type]",
         "  /hat       is no known key here and is ignored   [warning: orderToy/hat/unknown]",
-        "  price: unknown",
+        "  price: unknown: no table has a price for this combination",
     ]
 
 
@@ -282,24 +282,6 @@ def test_a_bar_for_many_files_on_a_terminal_only(write: Write) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", ["validate", "price"])
-def test_ctrl_c_ends_with_one_line(command: str, tmp_path: Path) -> None:
-    """130 as the shell has it, not the 1 of a refused payload, and no traceback."""
-    pipe = tmp_path / "pipe.json"
-    os.mkfifo(pipe)
-    process = subprocess.Popen(
-        [*COMMAND, command, str(pipe)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job is started without
-    )
-    with pipe.open("w"):  # opens once the command reads it
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (130, "", "kling-mock: interrupted\n")
-
-
 # Formats for machines
 
 
@@ -335,7 +317,7 @@ def test_github_commands_are_escaped(write: Write) -> None:
     got = validate(name, "--format", "github")
     assert got.exit_code == 1
     [line] = got.stdout.splitlines()
-    assert line.startswith("::error file=a%2Cb%3Ac%25.json,title=orderToy/toy/enum::/toy should be one of")
+    assert line.startswith("::error file=a%2Cb%3Ac%25.json,line=1,col=9,title=orderToy/toy/enum::/toy should be one of")
     assert "is 100%25%0A::error::beer" in line
     assert "%0Athe provider would say: We do not make 100%25" in line
 
@@ -344,7 +326,7 @@ def test_github_says_nothing_of_what_is_fine(write: Write) -> None:
     """No output at all; warnings are warnings, and errors when strict."""
     assert validate(write(BEAR), "--format", "github").stdout == ""
     name = write(SMALL)
-    rule = "file=job.json,title=a-photo-is-better-large::/photo is small"
+    rule = "file=job.json,line=1,col=26,title=a-photo-is-better-large::/photo is small"
     assert validate(name, "--format", "github").stdout.startswith(f"::warning {rule}")
     assert validate(name, "--format", "github", "--strict").stdout.startswith(f"::error {rule}")
     assert validate("gone.json", "--format", "github").stdout == (
@@ -639,6 +621,39 @@ def test_an_error_is_explained() -> None:
         "of a-kite-needs-wind",
     ]
     assert "answers body.enum" in explain("no-such-toy", *TOY)
+
+
+def test_an_error_is_explained_by_its_code() -> None:
+    """As a client's log shows it; every provider that has it says what it is."""
+    lines = invoke("explain", "1303").stdout.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "kling error too-many-tasks",
+        "",
+        "rixapi error too-many-tasks",
+    ]
+    assert "kling error" in invoke("explain", "1201", "--provider", "kling").stdout
+
+
+@pytest.mark.parametrize(
+    ("rule", "lines"),
+    [
+        ("mock/token.missing", ["says no credential", "error token-missing", "status HTTP 401", "code 1001"]),
+        ("mock/failure", ["says the mock itself failed", "error server-error", "status HTTP 500", "code 5000"]),
+    ],
+)
+def test_a_rule_of_the_mocks_own_is_explained(rule: str, lines: list[str]) -> None:
+    """What X-Mock-Violations names: the situation, and the error that the provider answers with."""
+    first, *rows = invoke("explain", rule, "--provider", "kling").stdout.splitlines()
+    assert first == f"kling answer to {rule}"
+    assert [" ".join(row.split()) for row in rows] == lines
+
+
+def test_a_name_is_explained_in_any_case_and_others_that_have_it_are_named() -> None:
+    """START_END is start_end; who has none says who does, with exit code 1."""
+    assert invoke("explain", "START_END").stdout == invoke("explain", "start_end").stdout != ""
+    got = invoke("explain", "start_end", "--provider", "pixazo")
+    said = "kling-mock: pixazo has no 'start_end'; kling and rixapi have it\n"
+    assert (got.exit_code, got.stdout, got.stderr) == (1, "", said)
 
 
 def test_a_scenario_is_explained() -> None:

@@ -44,7 +44,7 @@ def copied(tmp_path: Path) -> Path:
 def test_an_empty_folder_is_an_error(command: str, tmp_path: Path) -> None:
     """Nothing would be served from it: it is told with what it should hold, and not passed over."""
     done = refused_to_serve("--specs", str(tmp_path)) if command == "serve" else run(command, "--specs", str(tmp_path))
-    assert_one_line(done, f"{tmp_path} holds no provider: there is no openapi.yaml in a folder of it")
+    assert_one_line(done, f"{tmp_path} holds no provider: there is no openapi.yaml in a folder of it", code=2)
     assert f"put one at {tmp_path}/NAME/openapi.yaml" in done.stderr
     assert "#" not in done.stderr
 
@@ -52,7 +52,7 @@ def test_an_empty_folder_is_an_error(command: str, tmp_path: Path) -> None:
 def test_the_folder_of_one_provider_says_which_to_give() -> None:
     """One level too deep: the folder above it is named."""
     done = run("env", "--specs", str(TOYS / "toymaker"))
-    assert_one_line(done, f"{TOYS / 'toymaker'} is the folder of one provider", f"that it lies in: {TOYS}")
+    assert_one_line(done, f"{TOYS / 'toymaker'} is the folder of one provider", f"that it lies in: {TOYS}", code=2)
 
 
 def test_every_empty_folder_is_told(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_an_unknown_provider_is_told_with_all_that_there_are(command: str) -> No
     known = ", ".join(sorted(load_providers()))
     done = refused_to_serve("--provider", f"{name}x") if command == "serve" else run(command, "--provider", f"{name}x")
     said = f"kling-mock: there is no provider '{name}x'; did you mean '{name}'? (known are {known})"
-    assert_one_line(done, said)
+    assert_one_line(done, said, code=2)
     assert done.stderr.startswith(said)
     assert run("scenarios", "--provider", "~").stderr == f"kling-mock: there is no provider '~'; known are {known}\n"
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import kling_mock
 from kling_mock import CannotJudge, Finding, InvalidPayload, Judge, Verdict
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.loading import bundled
+from kling_mock.loading import bundled, provider_names, read_documents
 from kling_mock.payloads import blocking
 from tests.conftest import PROVIDERS, Answer, Client
 from tests.exchanges import EXCHANGES, operation_of, path_of, provider_of
@@ -529,3 +529,59 @@ def test_a_picture_of_too_many_pixels_is_no_violation() -> None:
     assert verdict.ok
     why = "the image has more pixels than are decoded here: whether it is whole is not known"
     assert [(row.rule, row.why) for row in verdict.not_judged] == [("/image", why)]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"image": b"x"}, "/image is of Python's type bytes; base64-encode it"),
+        (
+            {"image": FRAME, "dynamic_masks": [{"mask": bytearray()}]},
+            "/dynamic_masks/0/mask is of Python's type bytearray",
+        ),
+        ({"image": ("a", [b"x"])}, "/image/1/0 is of Python's type bytes; base64-encode it"),
+        ({"image": FRAME, "cfg_scale": {1, 2}}, "/cfg_scale is of Python's type set"),
+        ({"image": FRAME, "watermark_info": {7: 1}}, "/watermark_info has the key 7, which is no text"),
+    ],
+)
+def test_what_json_cannot_say_is_told_with_its_place(body: Any, said: str) -> None:
+    """A picture as bytes above all: the pointer, and what to do, instead of an exception from the depths."""
+    [found] = judge(body, "kling", "createImageToVideo").violations
+    assert (found.rule, found.severity) == ("mock/body.syntax", "refused")
+    assert found.message.startswith(f"the body is no JSON: {said}")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("cfg_scale", "1e0", "should be a number from 0 to 1 in plain digits (0.5); is 1e0"),
+        ("cfg_scale", "2", "should be at most 1; is 2"),
+        ("camera_control", {"type": "simple", "config": {"pan": "1e0"}}, "should be a number from -10 to 10 in plain"),
+        ("element_list", [{"element_id": "-5"}], "should be a whole number in digits alone; is -5"),
+    ],
+)
+def test_a_number_in_a_text_is_told_in_words(field: str, value: Any, said: str) -> None:
+    """The provider's message too: nobody wants to read the expression that holds the text to the number's bounds."""
+    found = judge({"image": FRAME, "prompt": "waves", field: value}, "kling", "createImageToVideo").violations[0]
+    assert found.message.startswith(said)
+    assert found.provider_says is not None
+    assert said in str(found.provider_says.message)
+
+
+def test_every_pattern_of_a_request_that_a_message_could_show_has_words() -> None:
+    """Outside rules, which have messages of their own, and conditions, which refuse nothing."""
+
+    def patterns(node: Any) -> Iterator[Mapping[str, Any]]:
+        if isinstance(node, dict):
+            if isinstance(node.get("pattern"), str):
+                yield node
+            for name, below in node.items():
+                yield from () if name in ("if", "not") else patterns(below)
+        elif isinstance(node, list):
+            for below in node:
+                yield from patterns(below)
+
+    for name in provider_names(bundled("specs")):
+        schemas = read_documents(bundled("specs"), name)[f"{name}/schemas.yaml"]
+        mute = [node["pattern"] for node in patterns(schemas) if "x-mock-pattern" not in node]
+        assert set(mute) <= {"^kling_[0-9a-f]{12}$", "^[^eE]*[1-9]", "^kling-v2"}  # an id of replies, and conditions

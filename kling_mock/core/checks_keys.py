@@ -110,6 +110,7 @@ def check_schemas(root: Place, schemas: Schemas) -> Iterator[Problem]:
             yield from _default(place, schemas)
         yield from _required(place)
         yield from _documented(place)
+        yield from _worded(place)
 
 
 def _compiles(place: Place, schemas: Schemas) -> Iterator[Problem]:
@@ -152,3 +153,12 @@ def _documented(place: Place) -> Iterator[Problem]:
         if isinstance(accepted, list) and row.node not in accepted:
             words = [word for word in accepted if isinstance(word, str) and word]
             yield row.problem(f"{row.node!r} is documented and not accepted{closest(str(row.node), words)}")
+
+
+def _worded(place: Place) -> Iterator[Problem]:
+    """The words of a pattern that is not there, or that are none."""
+    words = raw(place, "x-mock-pattern")
+    if words.node is not None and "pattern" not in place.node:
+        yield words.problem("says what a pattern asks for, and there is no 'pattern' beside it")
+    if words.node is not None and not (isinstance(words.node, str) and words.node):
+        yield words.problem("should be a text such as 'a number from 0 to 1'")

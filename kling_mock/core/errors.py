@@ -44,6 +44,9 @@ SITUATIONS: Mapping[str, str] = {
     "slots.full": "as many open tasks as the account may have",
     "mock.failure": "the mock itself failed",
 }
+OWN = "mock/"
+"""Begins the ids of rules that are the mock's own: after it stands the situation."""
+RENAMED: Mapping[str, str] = {"failure": "mock.failure", "http.syntax": "body.syntax"}
 STAGES = tuple(dict.fromkeys(situation.partition(".")[0] for situation in SITUATIONS))
 KEYWORDS = frozenset(
     {"type", "enum", "const", "required", "additionalProperties", "minItems", "maxItems", "uniqueItems"}
@@ -51,6 +54,13 @@ KEYWORDS = frozenset(
     | {"multipleOf", "anyOf", "oneOf", "not"}
 )
 SPECIAL = frozenset({"status", "envelope", "headers", "evidence"})
+
+
+def situation_of(rule: str) -> str | None:
+    """The situation that a rule of the mock's own is about; None for any other name."""
+    name = rule.removeprefix(OWN)
+    name = RENAMED.get(name, name)
+    return name if rule.startswith(OWN) and name in SITUATIONS else None
 
 
 @dataclass(frozen=True, slots=True)

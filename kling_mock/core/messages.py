@@ -56,11 +56,16 @@ def json_type(value: Any) -> str:
 
 
 def meant(schema: Any, value: Any) -> str:
-    """The number that a text must say by the types beside its pattern; "" where it says it, or none is wanted."""
+    """What a pattern is there for: the number that a text must say by the types beside it, else its x-mock-pattern.
+
+    "" where the pattern has to speak for itself.
+    """
     parts = (schema, schema.get("then"), schema.get("x-mock-documented")) if isinstance(schema, dict) else ()
     names = [_listed(part.get("type")) for part in parts if isinstance(part, dict)]
     kind = next((kind for row in names for kind in NUMBERS if kind in row), None)  # what is accepted goes first
-    return NUMBERS[kind] if kind and convert(value, kind) is ABSENT else ""
+    if kind and convert(value, kind) is ABSENT:
+        return NUMBERS[kind]
+    return str(schema.get("x-mock-pattern", "")) if isinstance(schema, dict) else ""
 
 
 def _listed(names: Any) -> list[Any]:
@@ -68,7 +73,7 @@ def _listed(names: Any) -> list[Any]:
 
 
 def told(keyword: str, limit: Any, value: Any, meant: str) -> str:
-    """What a keyword asks for, with what it got; `meant` is the number that a pattern is there for."""
+    """What a keyword asks for, with what it got; `meant` says what a pattern is there for."""
     if meant:
         return f"should be {meant}; is {show(value)}"
     shown = ", ".join(_choices(limit)) if isinstance(limit, list) else text(limit)

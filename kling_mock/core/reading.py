@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
-from kling_mock.core.documents import Place
+from kling_mock.core.documents import Place, pointer
 from kling_mock.core.expressions import ABSENT, text
 
 DEPTH = 64
@@ -28,7 +28,14 @@ NUMBER = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?
 
 
 class NotJson(ValueError):
-    """The bytes are no JSON document that is accepted; the message says why and where."""
+    """The bytes are no JSON document that is accepted; the message says why and where.
+
+    `position` is the line and the column, both from 1, where they are known.
+    """
+
+    def __init__(self, message: str, position: tuple[int, int] | None = None) -> None:
+        self.position = position
+        super().__init__(message)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -71,8 +78,8 @@ def _check_depth(value: Any) -> None:
 
 def _containers(value: Any) -> list[Any]:
     """The objects and arrays directly in an object or array."""
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [item for item in items if isinstance(item, dict | list)]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [item for item in items if isinstance(item, dict | list | tuple)]
 
 
 def _check_unicode(value: Any) -> None:
@@ -88,29 +95,53 @@ def _check_unicode(value: Any) -> None:
 
 def check_document(value: Any) -> None:
     """Ask of a document what `parse_json` asks of its text. Raises `NotJson`."""
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if isinstance(value, dict | list | tuple) else []
     if not level:
-        _check_value(value)
+        _check_value(value, value)
     for _ in range(DEPTH):
         for item in level:
-            for inner in [*item, *item.values()] if isinstance(item, dict) else item:
+            for key in item if isinstance(item, dict) else ():
+                if not (isinstance(key, str) and key.isascii()):
+                    _check_key(key, item, value)
+            for inner in item.values() if isinstance(item, dict) else item:
                 if not (isinstance(inner, str) and inner.isascii()):
-                    _check_value(inner)
+                    _check_value(inner, value)
         level = [inner for item in level for inner in _containers(item)]
         if not level:
             return
     raise NotJson(f"nested deeper than {DEPTH} levels")
 
 
-def _check_value(value: Any) -> None:
+def _check_key(key: Any, item: Any, document: Any) -> None:
+    if not isinstance(key, str):
+        raise NotJson(f"{_place(document, item) or '/'} has the key {key!r}, which is no text")
+    _check_unicode(key)
+
+
+def _check_value(value: Any, document: Any) -> None:
     if isinstance(value, str):
         if not value.isascii():
             _check_unicode(value)
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise NotJson(f"{json.dumps(value)} is no JSON number")
-    elif isinstance(value, int) and not -BOUND < value < BOUND:
-        raise NotJson("a number is too long")
+    elif isinstance(value, int):
+        if not -BOUND < value < BOUND:
+            raise NotJson("a number is too long")
+    elif value is not None and not isinstance(value, dict | list | tuple):
+        todo = "; base64-encode it" if isinstance(value, bytes | bytearray | memoryview) else ""
+        raise NotJson(f"{_place(document, value) or '/'} is of Python's type {type(value).__name__}{todo}")
+
+
+def _place(document: Any, wanted: Any, path: tuple[str | int, ...] = ()) -> str | None:
+    """The pointer of a value in a document, by the value itself: there may be others that equal it."""
+    if document is wanted:
+        return pointer(path)
+    rows: Iterable[tuple[str | int, Any]] = document.items() if isinstance(document, dict) else ()
+    if isinstance(document, list | tuple):
+        rows = enumerate(document)
+    found = (_place(below, wanted, (*path, name)) for name, below in rows)
+    return next((at for at in found if at is not None), None)
 
 
 def parse_json(body: bytes) -> Any:
@@ -118,9 +149,12 @@ def parse_json(body: bytes) -> Any:
     try:
         value = _DECODER.decode(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise NotJson(f"byte {error.start} is not UTF-8") from None
+        before = body[: error.start].decode("utf-8-sig", "replace")
+        position = before.count("\n") + 1, len(before) - before.rfind("\n")
+        raise NotJson(f"byte {error.start} is not UTF-8", position) from None
     except json.JSONDecodeError as error:
-        raise NotJson(f"{error.msg} at line {error.lineno} column {error.colno}") from None
+        message = f"{error.msg} at line {error.lineno} column {error.colno}"
+        raise NotJson(message, (error.lineno, error.colno)) from None
     except RecursionError:
         raise NotJson(f"nested deeper than {DEPTH} levels") from None
     if body.count(b"{") + body.count(b"[") > DEPTH:

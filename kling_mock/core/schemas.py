@@ -158,7 +158,7 @@ def _values(path: list[str], value: Any) -> dict[str, Any]:
 class Failed(Struct, frozen=True):
     """One error of a validator: the place and value of the keyword, and the place and value that it refused.
 
-    `meant` is the number that a pattern is there for, where the text is none.
+    `meant` says what a pattern is there for, in words.
     """
 
     reference: str
@@ -218,8 +218,9 @@ class Schema:
         number = ""
         if keyword == "pattern":
             schema = self._all.at(location.rpartition("/")[0])[1]
-            number = meant(schema, value)
-            keyword, limit = _bound(schema, value) or (keyword, limit)
+            bound = _bound(schema, value)
+            number = "" if bound else meant(schema, value)
+            keyword, limit = bound or (keyword, limit)
         if keyword == "required":
             path.append(error.kind.property)  # type: ignore[attr-defined]
             value = None

@@ -175,4 +175,4 @@ def _not_judged(judgement: Judgement, facts: Facts) -> Iterator[NotJudgedYet]:
             why = "the image has more pixels than are decoded here: whether it is whole is not known"
             yield NotJudgedYet(pointer, why)
     if judgement.quote is None and judgement.operation.result is not None:
-        yield NotJudgedYet("price", "no table has a price for this combination: it is unknown")
+        yield NotJudgedYet("price", "no table has a price for this combination")

@@ -41,10 +41,11 @@ def encode(document: Any) -> bytes:
         return json.dumps(document).encode()
 
 
-def decode(operation: Operation, request: Request) -> Decoded:
-    """Decode the body by the operation's content types. Never raises for bad input."""
+def decode(operation: Operation, request: Request, most: int) -> Decoded:
+    """Decode the body by the operation's content types; `most` bytes are taken. Never raises for bad input."""
     if request.oversized:
-        return _wrong("size", "the body is longer than the server takes")
+        told = f"the body is longer than the {most:,} bytes that this server takes (kling-mock serve --max-body SIZE)"
+        return _wrong("size", told)
     if not operation.bodies:
         return Decoded()
     content_type = request.headers.get("content-type", "")

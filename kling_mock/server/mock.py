@@ -137,7 +137,7 @@ class Mock:
                 (),
             )
         caller = self.accounts.identify(provider, operation, request)
-        decoded = decode(operation, request)
+        decoded = decode(operation, request, self.options.max_body)
         violations = (*((caller.violation,) if caller.violation else ()), *decoded.violations)
         call = Call(
             provider,

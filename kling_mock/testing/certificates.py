@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from functools import lru_cache
 
+from kling_mock.extras import INSTALL_CONTRACT
+
 
 @lru_cache(maxsize=8)
 def contexts(hosts: frozenset[str]) -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -12,7 +14,7 @@ def contexts(hosts: frozenset[str]) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     try:
         import trustme
     except ImportError as error:
-        raise RuntimeError("interception needs trustme: pip install 'kling-mock[contract]'") from error
+        raise RuntimeError(f"interception needs trustme: {INSTALL_CONTRACT}") from error
     authority = trustme.CA()
     serving, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.issue_cert(*sorted(hosts)).configure_cert(serving)

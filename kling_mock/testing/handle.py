@@ -154,6 +154,9 @@ class Kling:
 
         What is due now is delivered before, if its receiver takes it within a second.
         """
+        known = [row.id for row in self._tasks()]
+        if task is not None and task not in known:
+            raise ValueError(f"{self._account.id} has no task {task!r}{closest(task, known)}")
         self.clock.deliver()
         rows = steering_webhooks.delivery_log(self._mock, self._account.id, task)
         return [Webhook(self._mock, replace(row, url=hidden(row.url))) for row in rows]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kling_mock.core.problems import SpecError
 from kling_mock.testing import coverage_plugin
 
 if TYPE_CHECKING:
@@ -87,6 +89,15 @@ def kling_specs() -> Iterable[str | Path]:
     return ()
 
 
+@contextmanager
+def mistaken(fixture: str) -> Iterator[None]:
+    """A mistake in what a fixture gives is told in its own words, without the plugin's source around them."""
+    try:
+        yield
+    except (ValueError, SpecError) as error:
+        raise pytest.fail.Exception(f"the fixture {fixture}: {error}", pytrace=False) from None
+
+
 @pytest.fixture(scope="session")
 def kling_server(
     request: pytest.FixtureRequest, kling_options: Mapping[str, Any], kling_specs: Iterable[str | Path]
@@ -95,7 +106,9 @@ def kling_server(
     from kling_mock.testing.session import Server
 
     servers = request.config.stash[SERVERS]
-    with Server(kling_options, kling_specs) as server, coverage_plugin.listening(request.config, server):
+    with mistaken("kling_options or kling_specs"):
+        made = Server(kling_options, kling_specs)
+    with made as server, coverage_plugin.listening(request.config, server):
         servers.append(server)
         yield server
         servers.remove(server)
@@ -117,7 +130,8 @@ def kling_session(kling_server: Server) -> Iterator[Session]:
 @pytest.fixture
 def kling(kling_session: Session, kling_provider: str) -> Kling:
     """A running mock with a fresh account of this test alone."""
-    return kling_session.provider(kling_provider)
+    with mistaken("kling_provider"):
+        return kling_session.provider(kling_provider)
 
 
 @pytest.fixture(autouse=True)

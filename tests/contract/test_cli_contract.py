@@ -151,7 +151,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("kling_mock.cli_contract.find_spec", lambda name: None)
     done = contract()
     assert done.exit_code == 2
-    assert "pip install 'kling-mock[contract]'" in done.stderr
+    assert "pip install 'kling-mock[contract]' (from a checkout: pip install '.[contract]')" in done.stderr
 
 
 def test_ctrl_c_ends_with_one_line() -> None:

@@ -50,8 +50,10 @@ def test_an_entry_of_a_har() -> None:
             b'{"tasks": [], "of": 1}',
             "is neither a HAR, which has /log/entries, nor a journal, which has /exchanges: it has tasks, of",
         ),
-        (b'{"log": {"entries": {}}}', "/log/entries should be a list; is dict"),
-        (b'{"exchanges": 3}', "/exchanges should be a list; is int"),
+        (b'{"log": {"entries": {}}}', "/log/entries should be a list; is object"),
+        (b'{"log": {}}', "/log/entries should be a list; is missing"),
+        (b'{"log": {"entries": null}}', "/log/entries should be a list; is null"),
+        (b'{"exchanges": 3}', "/exchanges should be a list; is integer"),
         (b"[" * 100_000, "is no recording: its JSON is nested too deeply"),
     ],
 )

@@ -84,12 +84,22 @@ NUMERAL = {"pattern": "^[0-9]+(\\.[0-9]+)?$"}
         ),
         ({**NUMERAL, "type": ["number", "string"]}, "-5", "should match ^[0-9]+(\\.[0-9]+)?$; is -5"),  # it is one
         ({**NUMERAL, "type": "string"}, "abc", "should match ^[0-9]+(\\.[0-9]+)?$; is abc"),
+        ({**NUMERAL, "type": ["number", "string"], "x-mock-pattern": "digits"}, "-5", "should be digits; is -5"),
+        ({**NUMERAL, "type": ["number", "string"], "x-mock-pattern": "digits"}, "abc", "should be a number; is abc"),
+        ({**NUMERAL, "type": "string", "x-mock-pattern": "digits"}, "abc", "should be digits; is abc"),
     ],
 )
 def test_a_text_that_should_say_a_number_is_told_so(node: dict[str, Any], value: str, message: str) -> None:
     """A pattern beside a number's type is there for texts that say the number; nobody wants to read it."""
     violation = schema(node).violations(value, "body")[0]
     assert (violation.rule, violation.message) == ("op/pattern", message)
+
+
+def test_a_bound_is_told_before_the_words_of_a_pattern() -> None:
+    """A text that says a number beyond the bound is told the bound, as the number would be."""
+    node = {"type": ["number", "string"], "maximum": 1, "pattern": "^[01]$", "x-mock-pattern": "digits"}
+    [violation] = schema(node).violations("2", "body")
+    assert (violation.rule, violation.message) == ("op/maximum", "should be at most 1; is 2")
 
 
 DECIDED = [

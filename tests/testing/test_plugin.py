@@ -334,6 +334,34 @@ def test_everything_can_be_overridden(run: Run) -> None:
     """).assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize(
+    ("scope", "name", "value", "said"),
+    [
+        ("session", "kling_options", {"latncy": "fast"}, "a mock has no option 'latncy'; did you mean 'latency'?"),
+        ("session", "kling_specs", ["/nowhere"], "/nowhere holds no provider"),
+        ("function", "kling_provider", "klin", "there is no provider 'klin'; did you mean 'kling'?"),
+    ],
+)
+def test_a_mistake_in_a_fixture_is_told_without_our_source(
+    run: Run, scope: str, name: str, value: object, said: str
+) -> None:
+    """The fixture's name and what is wrong with it are all that there is."""
+    result = run(f"""
+        import pytest
+
+        @pytest.fixture(scope={scope!r})
+        def {name}():
+            return {value!r}
+
+        def test_it(kling):
+            pass
+    """)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"the fixture *{name}*: {said}*"])
+    result.stdout.no_fnmatch_line("*kling_mock*.py*")
+    result.stdout.no_fnmatch_line("*During handling*")
+
+
 def test_nothing_runs_for_tests_that_do_not_ask(run: Run) -> None:
     """The server comes with the first fixture; modules of it are not even imported by the plugin."""
     result = run(

@@ -146,6 +146,8 @@ def test_webhooks_are_typed(kling: Kling, receiver: Receiver) -> None:
     assert [row.state for row in (first, second, third)] == ["submitted", "processing", "succeed"]
     assert [row.outcome for row in (first, second, third)] == ["delivered", None, None]
     assert (first.task, first.url, first.reason, second.attempts) == (task, receiver.url, None, ())
+    with pytest.raises(ValueError, match=f"has no task '{task}x'; did you mean '{task}'"):
+        kling.webhooks(f"{task}x")
     [attempt] = first.attempts
     assert (attempt.status, attempt.error) == (200, None)
     assert third.due - first.due == timedelta(seconds=5)

@@ -13,6 +13,8 @@ from typing import Any
 from kling_mock.contract.drift.exchanges import Recorded, Recording, Skipped
 from kling_mock.contract.drift.har import har_entry
 from kling_mock.contract.drift.journals import journal_entry
+from kling_mock.core.expressions import ABSENT
+from kling_mock.core.messages import json_type
 
 
 class Unreadable(ValueError):
@@ -26,12 +28,13 @@ def read_recording(content: bytes, name: str = "") -> Recording:
     """
     document = _parsed(content)
     if isinstance(document, dict) and isinstance(document.get("log"), dict):
-        entries, at, read = document["log"].get("entries"), "/log/entries", har_entry
+        entries, at, read = document["log"].get("entries", ABSENT), "/log/entries", har_entry
     else:
         bare = isinstance(document, list)
         entries, at, read = document if bare else _keyed(document), "" if bare else "/exchanges", journal_entry
     if not isinstance(entries, list):
-        raise Unreadable(f"{at} should be a list; is {type(entries).__name__}")
+        found_there = "missing" if entries is ABSENT else json_type(entries)
+        raise Unreadable(f"{at} should be a list; is {found_there}")
     found: dict[tuple[object, ...], Recorded] = {}
     skipped: Counter[str] = Counter()
     for index, entry in enumerate(entries):
