@@ -14,7 +14,8 @@ import click
 from kling_mock.cli_options import fail
 from kling_mock.core.problems import closest
 from kling_mock.core.provider import Operation, Provider
-from kling_mock.loading import bundled, load_providers, read_yaml
+from kling_mock.loading import bundled, load_providers
+from kling_mock.yaml_files import read_yaml
 
 
 class Shown(NamedTuple):
