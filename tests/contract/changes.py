@@ -164,6 +164,14 @@ def welcoming(*situations: str) -> Change:
     return change
 
 
+def refusing(mock: Mock) -> None:
+    """A mock that never finds the credential that it is shown."""
+    identify = mock.accounts.identify
+    mock.accounts.identify = lambda provider, operation, request: identify(  # type: ignore[method-assign]
+        provider, operation, replace(request, headers={})
+    )
+
+
 def finding(change_found: Any) -> Change:
     """A mock that finds something else in its store."""
 
