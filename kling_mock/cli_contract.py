@@ -160,7 +160,8 @@ def contract(
     taken for one that bills: credentials come from the environment (`kling-mock env` names the variables), it is polled
     in real time, and nothing is sent that could be accepted unless --allow-spend covers its price. What is left are
     refusals that somebody has seen, unknown ids, lists and balances. The first job that is taken in spite of a
-    documented refusal ends the run.
+    documented refusal ends the run. Before the first probe a list is asked for: credentials that are refused, and an
+    address at which nothing of the provider's is, are told as such.
 
     Exit codes: 0 it holds, 1 something does not, 2 the suite cannot run, 3 money was spent that nobody wanted to spend.
     """

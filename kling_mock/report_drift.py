@@ -28,14 +28,17 @@ def headline(found: Compared) -> str:
     left = ", ".join(f"{count} {reason}" for reason, count in found.skipped.items())
     rest = [f"of nobody here: {others}"] if others else []
     rest += [f"left out: {left}"] if left else []
-    number = len(found.drifts)
+    weak = sum(row.weak for row in found.drifts)
+    number = len(found.drifts) - weak
     told = f"{number} drift{'' if number == 1 else 's'}" if number else "all explained"
+    told += f" and {weak} weak sign{'' if weak == 1 else 's'}" if weak else ""
     return f"{', '.join(parts)}: {told}" + (f" ({'; '.join(rest)})" if rest else "")
 
 
 def _drift(row: Drift, paint: Paint) -> Iterator[str]:
     who = f"{row.provider} {', '.join(row.operations)}".rstrip()
-    yield f"{paint(row.kind, COLORS.get(row.kind, 'yellow'))}  {plain(who)}  {plain(row.pointer or '/')}"
+    kind = paint(row.kind, "cyan" if row.weak else COLORS.get(row.kind, "yellow"))
+    yield f"{kind}{' (weak)' if row.weak else ''}  {plain(who)}  {plain(row.pointer or '/')}"
     yield f"  {plain(row.message)}"
     yield f"  {plain(seen(row))}"
     if not row.edits:
@@ -62,12 +65,14 @@ def json_report(found: Compared) -> str:
 
 
 def github_report(found: Compared) -> str:
-    """Workflow commands, one for each drift, that GitHub shows with the run."""
+    """Workflow commands, one for each drift, that GitHub shows with the run: errors, and a notice of a weak sign."""
     lines = []
     for row in found.drifts:
         told = [f"{row.provider} {', '.join(row.operations)} {row.pointer or '/'}: {row.message}", seen(row)]
         told += [line for edit in row.edits for line in edit_lines(edit)]
-        lines.append(command("error", row.first.rpartition("#")[0], row.kind, "\n".join(told)))
+        lines.append(
+            command("notice" if row.weak else "error", row.first.rpartition("#")[0], row.kind, "\n".join(told))
+        )
     return "\n".join(lines)
 
 

@@ -83,6 +83,23 @@ def test_the_edits_are_made_in_a_copy_of_the_specs_or_in_ones_own(write: Write) 
     assert said == f"next: make the edits in {TOYS}, and run kling-mock check-spec on it"
 
 
+def test_a_key_that_was_accepted_is_a_weak_sign(write: Write) -> None:
+    """Told with its edit, and exit 0: it may have been ignored. Beside drift it changes nothing."""
+    shaken = entry(CREATE, ask={"shake": 3})
+    got = invoke(write(shaken))
+    headline, _, title, message, _, where, what, *_ = got.stdout.splitlines()
+    assert headline == "1 exchange of kling: all explained and 1 weak sign"
+    assert title == "unknown-request-field (weak)  kling createImageToVideo  /shake"
+    assert message.startswith("  is a key that the documents do not name, in a request that was accepted; ")
+    assert where.startswith("  at kling/schemas.yaml#/")
+    assert what == "      shake: {type: integer}  # observed 2026-11-21, recorded.har"
+    assert (got.exit_code, got.stderr) == (0, "")
+    both = invoke(write(shaken, queue()))
+    assert (both.exit_code, both.stdout.splitlines()[0]) == (1, "2 exchanges of kling: 1 drift and 1 weak sign")
+    told = invoke(write(shaken), "--format", "github")
+    assert told.stdout.startswith("::notice file=recorded.har,title=unknown-request-field::kling createImageToVideo ")
+
+
 def test_json_has_all_of_it(write: Write) -> None:
     """One document: counts, and each drift with its edits as JSON Patch and as YAML."""
     got = invoke(write(queue(), entry(TASK, status=400, body=moon())), "--format", "json")
@@ -246,4 +263,6 @@ def test_a_folder_of_ones_own_is_compared_too(write: Write) -> None:
 def test_the_help_says_how_it_ends() -> None:
     """Exit codes are documented where they are looked for."""
     told = " ".join(invoke("--help").stdout.split())
-    assert "Exits 0 when all is explained, 1 when there is drift, 2 when a file cannot be read" in told
+    assert (
+        "Exits 0 when all is explained but for weak signs, 1 when there is drift, 2 when a file cannot be read" in told
+    )

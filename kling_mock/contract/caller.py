@@ -281,7 +281,7 @@ class Caller:
                 "error",
                 "no entry of the catalogue has this status, envelope and code",
                 seen,
-                got=seen.answer.shown,
+                got=[seen.answer.status, seen.answer.shown],
             )
         for task in seen.tasks:
             shown = {name: value for name, value in task.values.items() if name.startswith("state.")}
@@ -339,8 +339,8 @@ class Caller:
     def accepted(self, seen: Seen) -> None:
         """It was answered with success, as the documents allow it. Raises `Ended` where it was not."""
         if not seen.ok:
-            told = f"it was refused (HTTP {seen.answer.status})"
-            self.stop("accepted", told, seen, expected="success", got=seen.answer.shown)
+            got = [seen.answer.status, seen.answer.shown]
+            self.stop("accepted", "it was refused", seen, expected="success", got=got)
 
     def refused(self, seen: Seen, *reasons: str) -> None:
         """It was refused with one of these entries of the catalogue."""
@@ -348,7 +348,8 @@ class Caller:
         if seen.ok:
             self.stop("refused", "it was accepted", seen, expected=" or ".join(expected), got=seen.answer.status)
         if not set(reasons) & set(seen.errors):
-            self.fail("reason", "it was refused for another reason", seen, expected=expected, got=seen.answer.shown)
+            got = [seen.answer.status, seen.answer.shown]
+            self.fail("reason", "it was refused for another reason", seen, expected=expected, got=got)
 
     def answers(self, violation: Violation) -> str:
         """The entry of the catalogue that answers a violation."""

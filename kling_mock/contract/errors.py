@@ -85,6 +85,14 @@ class Catalogue:
         coded = self.coded(document, status)
         return coded if len(coded) == 1 else []
 
+    def said(self, document: Any, status: int) -> tuple[list[str], str]:
+        """The codes of an error reply, and the text that it has for people; nothing where no envelope has its form."""
+        soft = {row.envelope for row in self.entries if row.status == status}
+        forms = self.forms(document, soft) or self.forms(document)
+        values = [place.value for reading in list(forms.values())[:1] for place in shown(reading)]
+        codes = [text(value) for value in values if is_code(value)]
+        return codes, next((value for value in values if is_sentence(value)), "")
+
     def is_error(self, document: Any, status: int, fits: bool) -> bool:
         """Whether a reply is an error: by its status, by the form of an error under a good one, or, where its body
         does not fit what is documented for a good one, by an entry that makes it.

@@ -87,7 +87,7 @@ def judged(provider: Provider, message: Message) -> Judgement:
 def example_messages(agreement: Agreement) -> Iterator[tuple[str, Message]]:
     """The requests of the fixtures, by file name."""
     for name, row in agreement.examples.items():
-        yield name, _example(agreement.provider.operations[row["operation"]], row["request"], agreement.fixtures)
+        yield name, _example(agreement.provider, row, agreement.fixtures)
 
 
 def _target(operation: Operation, path: str) -> str:
@@ -95,13 +95,16 @@ def _target(operation: Operation, path: str) -> str:
     return operation.path if path.rstrip("/") == operation.path else path
 
 
-def _example(operation: Operation, asked: Mapping[str, Any], folder: Path) -> Message:
+def _example(provider: Provider, row: Mapping[str, Any], folder: Path) -> Message:
+    operation, asked = provider.operations[row["operation"]], row["request"]
+    found = provider.routes.find(asked["path"].partition("?")[0])
     body = asked.get("body", {})
     document = json.loads((folder / body["file"]).read_bytes()) if "file" in body else body.get("form", ABSENT)
     return Message(
         operation,
         document,
         files={name: (folder / file).read_bytes() for name, file in body.get("files", {}).items()},
+        path=found[1] if found else {},
         headers={name.lower(): value for name, value in asked.get("headers", {}).items()},
         target=_target(operation, asked["path"]),
     )

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from msgspec import Struct, field
 
+from kling_mock.contract.admission import objection
 from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.caller import Caller, Ended
 from kling_mock.contract.control import Control, Refused
@@ -35,7 +36,7 @@ SILENT = 3
 
 
 class CannotRun(Exception):
-    """The suite cannot begin: no credentials, or nobody answers."""
+    """The suite cannot begin: nobody answers, it is somebody else, or there are no credentials that are taken."""
 
 
 class Outcome(Struct, frozen=True):
@@ -195,7 +196,7 @@ class Suite:
         return report
 
     def begin(self) -> None:
-        """Make sure that somebody answers, and that there is an account. Raises `CannotRun`."""
+        """Make sure that the provider answers, and takes the account's credentials. Raises `CannotRun`."""
         try:
             self.target.send(Request("GET", "/"))
         except Unanswered as error:
@@ -203,6 +204,20 @@ class Suite:
             raise CannotRun(told) from None
         if self.control is None and not self._given:
             raise CannotRun(f"no credentials: set {self._wanted()}; `kling-mock env` prints those of the mock")
+        credentials, whose = self._given, ""
+        if self.control is not None:
+            credentials, whose = self._made(self.control), "the credentials that the mock's control API made"
+        if why := objection(self.agreement, self.target, credentials, whose):
+            raise CannotRun(why)
+
+    def _made(self, control: Control) -> Mapping[str, str]:
+        """The credentials of a new account at a mock. Raises `CannotRun`."""
+        name = self.agreement.provider.name
+        try:
+            return control.open_account(name).credentials
+        except Refused as error:
+            told = f"the mock at {redacted(self.target.url)} made no account of {name}'s: {redacted(str(error))}"
+            raise CannotRun(f"{told}; does it serve {name}?") from None
 
     def _wanted(self) -> str:
         """The variables of the environment that are needed, by way of proving who calls."""

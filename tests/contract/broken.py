@@ -18,12 +18,13 @@ HOPS = {"content-length", "transfer-encoding", "connection", "x-mock-violations"
 
 
 class Passed(NamedTuple):
-    """A reply on its way back."""
+    """A reply on its way back; a `content_type` takes the place of the one that it has."""
 
     method: str
     path: str
     status: int
     body: bytes
+    content_type: str = ""
 
 
 Change = Callable[[Passed], Passed | None]
@@ -56,6 +57,9 @@ class Proxy:
                 if passed is None:
                     self.close_connection = True
                     return
+                if passed.content_type:
+                    kept = {name: value for name, value in kept.items() if name.lower() != "content-type"}
+                    kept["Content-Type"] = passed.content_type
                 self._say(passed.status, kept, passed.body)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _pass

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kling_mock.core.calls import Call
-from kling_mock.core.model import Account, Found, Moment, Request, Wire
+from kling_mock.core.model import Account, Delivery, Found, Moment, Request, Wire
 from kling_mock.server.accounts import Caller
 from kling_mock.server.mock import Mock
 from tests.contract.breaking import Change, replies
@@ -90,6 +90,14 @@ def instead(wire: Any, *roles: str, failing: bool = False) -> Change:
     return replies(lambda document, call: wire, *roles, failing=failing)
 
 
+def cut(role: str, only: int | None = None) -> Change:
+    """A mock that closes the connection in place of an answer, each time or only the nth of an account's."""
+    lost = Delivery(cut_at=0)
+    return once(
+        lambda document, count: lambda wire: replace(wire, delivery=lost) if only in (None, count) else wire, role
+    )
+
+
 def allowing(value: str | None) -> Change:
     """A mock whose Allow header is another one, or none."""
 
@@ -162,6 +170,14 @@ def welcoming(*situations: str) -> Change:
         mock.accounts.identify = identified  # type: ignore[method-assign]
 
     return change
+
+
+def refusing(mock: Mock) -> None:
+    """A mock that never finds the credential that it is shown."""
+    identify = mock.accounts.identify
+    mock.accounts.identify = lambda provider, operation, request: identify(  # type: ignore[method-assign]
+        provider, operation, replace(request, headers={})
+    )
 
 
 def finding(change_found: Any) -> Change:

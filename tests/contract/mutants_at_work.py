@@ -13,6 +13,7 @@ from tests.contract.changes import (
     anybodys_found,
     asked,
     by_default,
+    cut,
     files,
     finding,
     finished_found,
@@ -33,6 +34,7 @@ from tests.contract.changes import (
 
 USUAL = "createImageToVideo, usual"
 ERROR = {"code": 1201, "message": "Task not found by id/external id: x", "request_id": "x"}
+FORBIDDEN = {"code": 1103, "message": "No permission", "request_id": "x"}
 FOUND = {"code": 0, "message": "SUCCEED", "request_id": "x", "data": []}
 
 EXCHANGES: dict[str, Mutant] = {
@@ -56,12 +58,14 @@ EXCHANGES: dict[str, Mutant] = {
         USUAL,
         "found",
     ),
-    "no answer": Mutant(
-        "answered", "lifecycle", instead(lambda wire: replace(wire, delivery=Delivery(cut_at=0)), "query"), USUAL
-    ),
+    "no answer": Mutant("answered", "lifecycle", cut("query"), USUAL),
     "an answer that breaks off": Mutant(
         "answered", "lifecycle", instead(lambda wire: replace(wire, delivery=Delivery(cut_at=60)), "list"), USUAL
     ),
+    "no answer to any create": Mutant("answered", "fuzz", cut("create"), "linked calls"),
+    "no answer to any query": Mutant("answered", "fuzz", cut("query"), "linked calls"),
+    "no answer to one query of a task": Mutant("answered", "fuzz", cut("query", only=2), "linked calls"),
+    "no answer to a list": Mutant("answered", "fuzz", cut("list"), "listImageToVideo"),
 }
 
 ANSWERS: dict[str, Mutant] = {
@@ -92,6 +96,18 @@ ANSWERS: dict[str, Mutant] = {
     "405 without Allow": Mutant("method", "errors", allowing(None), "route.method", provider="toymaker"),
     "an unfinished parent is taken": Mutant(
         "refused", "errors", finding(finished_found), "task.unfinished, extendVideo", provider="rixapi"
+    ),
+    "the list of an example is refused": Mutant(
+        "accepted", "examples", instead(lambda wire: says(wire, ERROR, 400), "list"), "list-the-first"
+    ),
+    "the task of an example is refused for another reason": Mutant(
+        "reason",
+        "examples",
+        instead(lambda wire: says(wire, FORBIDDEN, 403), "query", failing=True),
+        "query-a-task-that-succeeded",
+    ),
+    "any page of a list is refused": Mutant(
+        "accepted", "fuzz", instead(lambda wire: says(wire, ERROR, 400), "list"), "listImageToVideo"
     ),
 }
 

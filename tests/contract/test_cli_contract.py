@@ -234,6 +234,26 @@ def test_pytests_way_refuses_what_says_nothing(options: list[str], says: str) ->
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_pytests_way_ends_at_a_wrong_key() -> None:
+    """Once, with what the command line says, and not with a failure for each test; exit 2."""
+    command = [sys.executable, "-m", "pytest", "contract_tests", "-n", "0", "-q", "--provider", "kling"]
+    nobody = dict.fromkeys(KEYS, "") | {"KLING_API_KEY": "wrongkey"}
+    with billing(DEFAULT.provider) as target:
+        done = subprocess.run(
+            [*command, "--target", target.url, "--phases", "errors"],
+            cwd=ROOT,
+            env={**os.environ, **nobody},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "the credentials in KLING_API_KEY are refused (401/1002: " in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "failed" not in done.stdout
+
+
 def test_every_provider_is_run_by_default() -> None:
     """One after the other, each at a mock of its own."""
     done = contract("--phases", "errors")

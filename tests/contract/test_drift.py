@@ -561,3 +561,38 @@ def test_evidence_is_dated_in_this_century_or_not_at_all() -> None:
     for when in ("1970-01-01T00:00:00Z", "yesterday", None):
         (row,) = drifts(entry(TASK, data(queue=3)) | {"startedDateTime": when})
         assert (row.date, row.edits[0].why) == (None, "observed, recorded.har")
+
+
+SHAKE = "is a key that the documents do not name, in a request that was accepted; it may have been ignored"
+
+
+def test_a_key_of_a_request_that_was_accepted() -> None:
+    """The provider may know it: its own, weak kind, with the edit that names it by the types that were sent."""
+    row = only(asked(shake=3), asked(shake=0.5), asked(shake=7))
+    assert (row.kind, row.weak, row.pointer, row.count) == ("unknown-request-field", True, "/shake", 3)
+    assert (row.operations, row.message) == (("createImageToVideo",), SHAKE)
+    (edit,) = row.edits
+    assert (edit.op, edit.file, edit.value) == ("add", SCHEMAS, {"type": "number"})
+    assert edit.path.endswith("/properties/shake")
+    assert edit.why == WHY
+
+
+def test_a_key_of_a_request_deep_in_its_body() -> None:
+    """The schema of its neighbours gets it."""
+    camera = {"type": "simple", "config": {"zoom": 5, "spin": 1}}
+    row = only(asked(model_name="kling-v1-5", mode="pro", camera_control=camera))
+    assert (row.kind, row.pointer) == ("unknown-request-field", "/camera_control/config/spin")
+    assert row.edits[0].path.endswith("/properties/spin")
+
+
+def test_a_key_of_a_request_that_was_refused_says_nothing() -> None:
+    """Nor does one of a request that got an error of the provider's under any status."""
+    refused = entry(CREATE, status=429, body=error(1102, "Account balance not enough"), ask={**PLAIN, "shake": 3})
+    assert drifts(refused) == []
+
+
+def test_drift_of_other_kinds_is_not_weak() -> None:
+    """It decides on how a comparison ends."""
+    found = drifts(asked(shake=3), entry(TASK, data(queue=3), second=1))
+    assert [(row.kind, row.weak) for row in found] == [("unknown-field", False), ("unknown-request-field", True)]
+    assert [row.as_json()["weak"] for row in found] == [False, True]

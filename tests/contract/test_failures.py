@@ -16,8 +16,8 @@ from kling_mock.contract.probes import Probe
 from kling_mock.contract.reports import as_json, junit, lines
 from kling_mock.contract.suite import Settings, Suite
 from tests.conftest import PROVIDERS
-from tests.contract.breaking import agreed, planned, serving
-from tests.contract.changes import welcoming
+from tests.contract.breaking import agreed, planned, says, serving
+from tests.contract.changes import instead, welcoming
 
 SECRET = {"Authorization": "Bearer $KLING_API_KEY"}
 
@@ -133,9 +133,9 @@ def test_no_failure_shows_the_secret_of_an_address() -> None:
         caller.fail("found", f"not {signed}", seen, expected=[signed], got={"url": signed})
         caller.fail("found", f"not {signed}", command=f"curl {signed}")
 
-    with serving("kling") as url:
+    with serving("pixazo") as url:
         target = url.replace("://", "://me:alpha-pass@")
-        report = Suite(agreed()["kling"], target, Settings(), {}).run([Probe("errors", "one call", run)])
+        report = Suite(agreed()["pixazo"], target, Settings(), {}).run([Probe("errors", "one call", run)])
     one, other = (row for row in report.failures if row.message.startswith("not "))
     shown = "https://<credential>@h.example/a?job=42&Signature=<credential>"
     assert (one.message, one.expected, one.got) == (f"not {shown}", [shown], {"url": shown})
@@ -143,6 +143,27 @@ def test_no_failure_shows_the_secret_of_an_address() -> None:
     written = [json.dumps(as_json(report)), junit([report]), *lines(report, lambda text, color: text)]
     assert report.url.startswith("http://<credential>@127.0.0.1:")
     assert [secret for secret in secrets if secret in "".join(written)] == []
+
+
+@pytest.mark.parametrize(("probe", "message"), [("route", "it was not refused as"), ("rule", "it was refused for ano")])
+def test_a_refusal_is_shown_with_its_status(probe: str, message: str) -> None:
+    """What came is the status and the body, in every form of a report."""
+    document = {"code": 1103, "message": "no permission", "request_id": "r"}
+
+    def run(caller: Caller) -> None:
+        message = addressed(harmless(caller.agreement))
+        if probe == "rule":
+            caller.refused(caller.call(message), caller.reason("task.unknown"))
+        else:
+            caller.told(caller.plain(message.request()), "reason", caller.reason("route.path"))
+
+    refusing = instead(lambda wire: says(wire, document, 403), "list")
+    with serving("kling", refusing) as url:
+        report = Suite(agreed()["kling"], url, Settings(), {}).run([Probe("errors", "one call", run)])
+    (failure,) = (row for row in report.failures if row.message.startswith(message))
+    status = 403 if probe == "rule" else 401
+    assert failure.got[0] == status
+    assert f"  got       [{status}, " in "\n".join(lines(report, lambda text, color: text))
 
 
 def test_a_failure_says_where_it_was() -> None:

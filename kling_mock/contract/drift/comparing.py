@@ -13,7 +13,7 @@ from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.drift.edits import Edit
 from kling_mock.contract.drift.exchanges import Recorded, Recording
 from kling_mock.contract.drift.requests import Measure
-from kling_mock.contract.drift.signs import Comparison, Kind, Sign, routed
+from kling_mock.contract.drift.signs import WEAK, Comparison, Kind, Sign, routed
 from kling_mock.contract.drift.suggestions import suggestions
 from kling_mock.core.documents import pointer, tokens
 from kling_mock.core.hiding import hidden
@@ -40,10 +40,16 @@ class Drift:
     date: str | None
     edits: tuple[Edit, ...]
 
+    @property
+    def weak(self) -> bool:
+        """Whether it is shown, and alone says nothing against the specs."""
+        return self.kind in WEAK
+
     def as_json(self) -> dict[str, Any]:
         """The drift as a JSON document."""
         return {
             "kind": self.kind,
+            "weak": self.weak,
             "provider": self.provider,
             "operations": list(self.operations),
             "pointer": self.pointer,

@@ -54,6 +54,23 @@ def refused(found: Judgement, one: Recorded) -> list[Violation]:
     return [row for row in found.refused if not abridged(point(one.document, tokens(row.pointer)))]
 
 
+def strange_keys(judge: ReplyJudge, operation: Operation, one: Recorded) -> list[Misfit]:
+    """The keys of a request's body that its open schemas do not name; where a schema is closed a rule has fired."""
+    if not isinstance(one.document, dict):
+        return []
+    schema = _schema(judge.operations[operation.id], operation, one)
+    rows = judge.off(operation.id, schema, one.document) if schema else []
+    return [row for row in rows if (row.keyword, row.violation.severity) == ("unknown", "warning")]
+
+
+def _schema(place: Place, operation: Operation, one: Recorded) -> Place | None:
+    """The schema of a request's body, by the content type that it came with."""
+    body = body_for(operation, one.headers.get("content-type", ""))
+    content = place.get("requestBody").get("content").items()
+    found = (media for name, media in content if body and name == body.media_type)
+    return next((raw(media, "schema") for media in found if "schema" in media.node), None)
+
+
 def _typed(value: Any, reader: Reader | None) -> Any:
     """A form's value: a text on the way, and there what its schema says, as far as it can be read as that."""
     if not isinstance(value, str) or reader is None or reader.type in (None, "string"):
@@ -75,13 +92,7 @@ def _judged_by(
 ) -> tuple[Place | None, Any, str]:
     """The schema that a violation comes from, the value that it judged, and the pointer into that value."""
     if violation.stage != "parameters":
-        body = body_for(operation, one.headers.get("content-type", ""))
-        content = place.get("requestBody").get("content").items()
-        return (
-            next((raw(media, "schema") for name, media in content if body and name == body.media_type), None),
-            one.document,
-            violation.pointer,
-        )
+        return _schema(place, operation, one), one.document, violation.pointer
     where, _, name = violation.pointer.partition("/")
     query = dict(parse_qsl(one.query))
     for parameter in operation.parameters:

@@ -15,7 +15,7 @@ from kling_mock.contract.agreement import Agreement
 from kling_mock.contract.drift import novelties, sightings
 from kling_mock.contract.drift.exchanges import Recorded
 from kling_mock.contract.drift.novelties import Novelty
-from kling_mock.contract.drift.requests import Measure, abridged, judged, keyword_of, refused
+from kling_mock.contract.drift.requests import Measure, abridged, judged, keyword_of, refused, strange_keys
 from kling_mock.contract.replies import UNSEEN, Misfit, ReplyJudge, Unseen
 from kling_mock.core.calls import body_for
 from kling_mock.core.documents import pointer
@@ -43,6 +43,7 @@ Kind = Literal[
     "illegal-transition",
     "accepted-though-refused",
     "refused-though-accepted",
+    "unknown-request-field",
 ]
 KINDS: Mapping[str, Kind] = {
     "status": "unknown-status",
@@ -54,8 +55,11 @@ KINDS: Mapping[str, Kind] = {
     "const": "new-value",
     "type": "wrong-type",
 }
+WEAK: frozenset[Kind] = frozenset({"unknown-request-field"})
+"""What alone is no drift: many a provider takes any key and ignores it."""
 NOT_OF_THE_REQUEST = frozenset({401, 402, 403, 404, 405, 407, 408, 429})
 """Statuses of refusals that say nothing of the request's content."""
+UNNAMED = "is a key that the documents do not name, in a request that was accepted; it may have been ignored"
 OF_HTTP = ("status", "content-type")
 SEGMENT_OF_AN_ID = re.compile(r"[^/]*[0-9]{4}[^/]*|[0-9a-f-]{12,}")
 
@@ -158,6 +162,7 @@ class Comparison:
         judgement = judged(self.provider, look.operation, look.path, look.one, self.measure)
         if not look.error:
             yield from self._stricter(look.operation, look.one, judgement)
+            yield from self._unnamed(look.operation, look.one)
         elif look.known and not abridged(look.one.document):
             yield from self._laxer(look.operation, look.one, judgement, look.new)
 
@@ -174,6 +179,12 @@ class Comparison:
             key = (violation.rule, repr(misfit.value) if misfit and misfit.keyword == "enum" else "")
             more = {"misfit": misfit, "job": judgement.parameters, "operation": operation}
             yield Sign(kind, key, operation.id, _starred(violation.pointer), message, one, violation, more)
+
+    def _unnamed(self, operation: Operation, one: Recorded) -> Iterator[Sign]:
+        """Keys that a request had and no schema names, where it was accepted."""
+        for row in strange_keys(self.judge, operation, one):
+            key, message = (row.place.file, row.place.at, row.path[-1]), UNNAMED
+            yield Sign("unknown-request-field", key, operation.id, _wild(row.path), message, one, row)
 
     def _laxer(self, operation: Operation, one: Recorded, judgement: Judgement, new: Novelty | None) -> Iterator[Sign]:
         """What was refused for what it asks for, and the rules accept."""

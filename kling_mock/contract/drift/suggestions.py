@@ -189,4 +189,5 @@ SUGGEST: Mapping[str, Suggest] = {
     "illegal-transition": _transition,
     "accepted-though-refused": stricter,
     "refused-though-accepted": laxer,
+    "unknown-request-field": _field,
 }

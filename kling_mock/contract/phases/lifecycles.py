@@ -13,7 +13,7 @@ from kling_mock.contract.caller import Caller, Seen
 from kling_mock.contract.messages import Message, example_messages
 from kling_mock.contract.phases.following import Follower
 from kling_mock.contract.phases.jobs import Jobs
-from kling_mock.contract.phases.lists import lists
+from kling_mock.contract.phases.lists import in_order, lists
 from kling_mock.contract.probes import Probe
 from kling_mock.core.lifecycle import FOR_EVER
 from kling_mock.core.provider import Operation, Provider
@@ -119,8 +119,11 @@ def _asked(caller: Caller, operation: Operation) -> Message:
 
 
 def _read(caller: Caller, operation: Operation) -> None:
-    """What only reads is answered."""
-    caller.accepted(caller.call(_asked(caller, operation)))
+    """What only reads is answered; a list that shows several tasks shows the newest first."""
+    seen = caller.call(_asked(caller, operation))
+    caller.accepted(seen)
+    if operation.role == "list":
+        in_order(caller, seen)
 
 
 def _about(operation: Operation, id_: str) -> Message:

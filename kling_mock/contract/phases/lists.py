@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 from kling_mock.contract.agreement import Agreement
-from kling_mock.contract.caller import Caller
+from kling_mock.contract.caller import Caller, Seen
 from kling_mock.contract.messages import Message
 from kling_mock.contract.phases.jobs import Jobs
 from kling_mock.contract.probes import Probe
@@ -54,6 +55,16 @@ def _newest_first(caller: Caller, operation: Operation, sent: tuple[Message, ...
         number, size = names
         for page, rows in ((1, expected[:1]), (2, expected[1:]), (3, [])):
             _shows(caller, Message(operation, query={number: page, size: 1}), rows)
+
+
+def in_order(caller: Caller, seen: Seen) -> None:
+    """What a list shows by itself, of whatever was there before, is the newest first."""
+    dated = [(task.created, task.id) for task in seen.tasks if task.created is not None]
+    for (before, one), (after, other) in pairwise(dated):
+        if after > before:
+            told = "the list is not the newest first: a task comes after an older one"
+            caller.fail("found", told, seen, expected=[other, one], got=[one, other])
+            return
 
 
 def _page(agreement: Agreement, operation: Operation) -> tuple[str, str] | None:

@@ -110,14 +110,14 @@ def _credential(caller: Caller, situation: str, scheme: Scheme, made: Made | Non
         raise LeftOut("a key alone signs no tokens: give the credentials that do")
     shown = {} if made is None else {scheme.header: f"{scheme.prefix} {made(caller, way)}".strip()}
     words = f"{scheme.prefix} {WORDS[situation]}".strip() if situation in WORDS else None
-    seen = caller.call(_anything(caller.agreement, operation), shown, words)
+    seen = caller.call(anything(caller.agreement, operation), shown, words)
     if seen.ok:
         caller.stop("credential", f"it was served ({situation})", seen, expected="a refusal", got=seen.answer.status)
     reasons = SAME if situation in SAME else {situation}
     caller.refused(seen, *(caller.reason(reason) for reason in sorted(reasons)))
 
 
-def _anything(agreement: Agreement, operation: Operation) -> Message:
+def anything(agreement: Agreement, operation: Operation) -> Message:
     """Any message of an operation: an example, or the operation with ids of nobody."""
     shown = next((row for _, row in example_messages(agreement) if row.operation is operation), None)
     return shown or addressed(operation)
