@@ -121,7 +121,11 @@ HOSTS_FAULT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
     help="Let webhooks go to this host too, and not to this machine only. Repeatable.",
 )
 @scenarios_option
-@click.option("--fetch-images", is_flag=True, help="Fetch image URLs and judge the images. Never done by default.")
+@click.option(
+    "--fetch-images",
+    is_flag=True,
+    help="Fetch image URLs from public addresses and judge the images. Never done by default.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Do not log requests on standard error.")
 @specs_option
 def serve(

@@ -66,11 +66,11 @@ class Call(Struct, frozen=True):
 
 
 def preferences(headers: Mapping[str, str]) -> dict[str, str]:
-    """The `name=value` preferences of a Prefer header (RFC 7240)."""
+    """The `name=value` preferences of a Prefer header (RFC 7240: of names, the case does not matter)."""
     if "prefer" not in headers:
         return {}
     parts = (PREFERENCE.fullmatch(part) for part in re.split("[,;]", headers["prefer"]))
-    return {match[1]: (match[2] or match[3]).strip() for match in parts if match}
+    return {match[1].lower(): (match[2] or match[3]).strip() for match in parts if match}
 
 
 def images(operation: Operation, document: Any) -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kling_mock.core.calls import lightened
 from kling_mock.core.expressions import ABSENT
-from kling_mock.core.redaction import redacted
+from kling_mock.core.redaction import STRUCK, names_secret, redacted
 
 DENSE = re.compile(r"[A-Za-z0-9+/=_~-]{101,}")
 SHORTEST, LONGEST = 10, 100
@@ -24,10 +24,15 @@ def hidden(value: Any) -> Any:
         shown = redacted(written)
         return DENSE.sub(_counted, shown) if len(shown) > LONGEST else shown
     if isinstance(value, Mapping):
-        return {hidden(str(key)): hidden(item) for key, item in value.items()}
+        return {hidden(str(key)): STRUCK if _proves(key, item) else hidden(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [hidden(item) for item in value]
     return None if value is ABSENT else value
+
+
+def _proves(key: object, item: Any) -> bool:
+    """Whether a value is a credential by its key's name: api_key, clientSecret."""
+    return isinstance(item, str) and len(item) >= SHORTEST and isinstance(key, str) and names_secret(key)
 
 
 def _counted(match: re.Match[str]) -> str:

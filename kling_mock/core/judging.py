@@ -21,7 +21,7 @@ from kling_mock.core.provider import Operation, ResultWords
 from kling_mock.core.reading import convert
 from kling_mock.core.rules import Image
 from kling_mock.core.scenarios import marked
-from kling_mock.core.schemas import unknown_keys
+from kling_mock.core.schemas import unknown_keys, unknown_parameters
 
 DIMENSIONS = ("model", "mode", "seconds", "sound")
 NUMERIC = {"seconds": "number", "count": "integer"}
@@ -75,6 +75,7 @@ def judge(call: Call, facts: Facts) -> Judgement:
         document = scope["request"]["body"]
         violations += _rules(call, document, facts, violations)
         violations += _capabilities(call, document, job, violations)
+        violations += _unfetched(facts)
     scope["parameters"] = job
     alias = alias_of(call.operation, scope)
     scenario = _scenario(call, wanted, job, alias, violations)
@@ -118,6 +119,8 @@ def _preferences(call: Call, wanted: Mapping[str, str]) -> Iterator[Violation]:
 def _parameters(call: Call, spoken: dict[str, Any]) -> Iterator[Violation]:
     """Judge path, query and header parameters; their read values and defaults replace what was sent."""
     assert call.operation is not None
+    known = frozenset(parameter.name for parameter in call.operation.parameters if parameter.where == "query")
+    yield from unknown_parameters(call.operation.id, spoken["query"], known)
     for parameter in call.operation.parameters:
         sent = spoken[parameter.where]
         name = parameter.name.lower() if parameter.where == "header" else parameter.name
@@ -175,6 +178,14 @@ def _rules(call: Call, document: Any, facts: Facts, found: Collection[Violation]
             if violation is not None:
                 broken.append(violation)
     return broken
+
+
+def _unfetched(facts: Facts) -> Iterator[Violation]:
+    """Warnings for images that were to be fetched and were not: nothing is known of them."""
+    for at, fact in facts.items():
+        if fact.get("reachable") is False:
+            message = f"was not fetched, so nothing of the image is judged: {fact['why']}"
+            yield Violation("mock/image.unfetched", at, message, "warning")
 
 
 def _touched(field: str, pointers: Collection[str]) -> bool:

@@ -7,6 +7,7 @@ and other values stay, so that people recognise their own hook. Delivering and f
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote_plus
 
 STRUCK = "<credential>"
@@ -48,6 +49,12 @@ def names_credential(name: str) -> bool:
     """Whether the name of a parameter or header says that its value proves something: accessKeyId, X-Amz-Signature."""
     words = [word.lower() for word in WORDS.split(name) if word]
     return any(word in NAMES or PARTS.search(word) for word in words)
+
+
+@lru_cache(maxsize=4096)
+def names_secret(key: str) -> bool:
+    """Whether a key of a document holds a credential; unlike a URL's `code` or `key` it must say so itself."""
+    return PARTS.search("".join(WORDS.split(key)).lower()) is not None
 
 
 def _addresses(text: str, depth: int) -> str:

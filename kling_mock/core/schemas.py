@@ -296,12 +296,23 @@ def unknown_keys(subject: str, found: Iterable[tuple[tuple[str | int, ...], froz
     """Warnings for keys that the schema does not know."""
     for path, known in found:
         wild = ["*" if isinstance(token, int) else token for token in path]
-        near = closest(str(path[-1]), known)
-        hint = near if near.startswith("; did") else ""
-        yield Violation(
-            rule=f"{subject}{pointer(wild)}/unknown",
-            pointer=pointer(path),
-            message=MESSAGES["unknown"] + hint,
-            severity="warning",
-            values={"field": escape(path[-1])},
-        )
+        yield _unknown(f"{subject}{pointer(wild)}", pointer(path), path[-1], known)
+
+
+def unknown_parameters(subject: str, query: Iterable[str], known: Collection[str]) -> Iterator[Violation]:
+    """Warnings for query parameters that an operation does not name."""
+    for name in query:
+        if name not in known:
+            at = f"query/{name[:60]}"
+            yield _unknown(f"{subject}/query/*", at, name[:60], known)
+
+
+def _unknown(subject: str, at: str, name: str | int, known: Collection[str]) -> Violation:
+    near = closest(str(name), known) if known else ""
+    return Violation(
+        rule=f"{subject}/unknown",
+        pointer=at,
+        message=MESSAGES["unknown"] + (near if near.startswith("; did") else ""),
+        severity="warning",
+        values={"field": escape(name)},
+    )

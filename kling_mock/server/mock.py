@@ -190,7 +190,7 @@ class Mock:
             return {**measure(fetch_image(url)), "given": "url", "reachable": True}
         except FetchRefused as error:
             log.warning("the image at %s was not fetched: %s", hidden(url)[:200], error)
-            return {"given": "url", "reachable": False}
+            return {"given": "url", "reachable": False, "why": error.reason}
 
     def finish(self, prepared: Prepared, facts: Facts) -> Wire:
         """Judge the call, decide it in one transaction, and write it down."""

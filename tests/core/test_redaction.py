@@ -81,6 +81,14 @@ def test_names_that_say_that_their_value_proves_something(name: str) -> None:
     assert redacted_query(f"{name}=abc&job=7") == f"{name}=<credential>&job=7"
 
 
+def test_keys_of_a_document_that_say_that_their_value_is_a_secret() -> None:
+    """A client that puts its key into the body finds it nowhere; codes and counts of tokens are left alone."""
+    secrets = dict.fromkeys(("api_key", "apiKey", "secretKey", "client-secret", "access_token"), "alpha-bravo-charlie")
+    plain = {"code": "InvalidParameter", "key": "a-key-of-a-table", "max_tokens": 4096, "sign": "of-the-zodiac"}
+    assert hidden({"body": secrets}) == {"body": dict.fromkeys(secrets, "<credential>")}
+    assert hidden(plain) == plain
+
+
 @pytest.mark.parametrize("name", ["keyword", "monkey", "author", "design", "assigned", "passenger", "barcode", "job"])
 def test_names_that_only_look_alike(name: str) -> None:
     """A part of a word is none."""

@@ -102,6 +102,20 @@ def test_a_page_outside_the_limits_is_refused(kling: Client, name: str, value: s
     assert answer.wrong == [(f"listImageToVideo/query/{name}/{keyword}", f"query/{name}")]
 
 
+@pytest.mark.parametrize(("name", "near"), [("pagenum", "; did you mean 'pageNum'?"), ("lang", "")])
+def test_an_unknown_parameter_is_a_warning(kling: Client, name: str, near: str) -> None:
+    """It is ignored, as unknown keys of a body are, and told."""
+    answer = kling.send("GET", VIDEOS, query={name: "2", "pageSize": "1"})
+    assert answer.status == 200
+    [told] = answer.violations
+    assert (told["rule"], told["pointer"], told["severity"]) == (
+        "listImageToVideo/query/*/unknown",
+        f"query/{name}",
+        "warning",
+    )
+    assert told["message"] == f"is no known key here and is ignored{near}"
+
+
 def test_each_row_of_a_list_shows_its_own_state(kling: Client) -> None:
     """A list observes each task at the present: the old one has ended, the new one waits."""
     kling.send("POST", VIDEOS, PRICED)

@@ -69,6 +69,11 @@ def test_a_query_may_ask_for_a_scenario(provider: Provider, client: Callable[...
         assert statuses == [502, 200]
 
 
+def test_the_names_of_preferences_have_no_case(client: Callable[..., Client]) -> None:
+    """As RFC 7240 has it."""
+    assert make(client("kling").other(), prefer="Scenario=server-error").status == 500
+
+
 @pytest.mark.parametrize("provider", KEYLESS, ids=lambda provider: provider.name)
 def test_calls_without_a_key_are_the_tasks_accounts(provider: Provider, store: Store) -> None:
     """They are numbered, counted and written down for the account whose task they ask for, on every store."""

@@ -147,7 +147,12 @@ def test_an_image_that_is_not_fetched_is_logged_without_its_secrets(
     mock = make_mock(providers["kling"], fetch_images=True)
     with Running(mock) as running:
         image = SHORT.replace("@h/", "@127.0.0.1:9/")
-        Remote(mock, providers["kling"], url=running.url).send("POST", VIDEOS, {"image": image, "prompt": "a"})
+        answer = Remote(mock, providers["kling"], url=running.url).send("POST", VIDEOS, {"image": image, "prompt": "a"})
+    [told] = answer.violations
+    assert (answer.status, told["rule"], told["pointer"]) == (200, "mock/image.unfetched", "/image")
+    assert told["message"] == (
+        "was not fetched, so nothing of the image is judged: the host's address 127.0.0.1 is not a public one"
+    )
     assert "the image at http://<credential>@127.0.0.1:9/?sig=<credential> was not fetched" in caplog.text
     assert leaks(caplog.text) == []
 
