@@ -16,7 +16,7 @@ from kling_mock.core.expressions import ABSENT
 from kling_mock.core.model import Account, Request, Upload, Violation
 from kling_mock.core.provider import Body, Operation, Provider
 
-PREFERENCE = re.compile(r"\s*([a-z]+)\s*=\s*(?:([A-Za-z0-9_.-]+)|\"([A-Za-z0-9_.:= -]+)\")\s*")
+PREFERENCE = re.compile(r"\s*([A-Za-z]+)\s*=\s*(?:([A-Za-z0-9_.-]+)|\"([A-Za-z0-9_.:= -]+)\")\s*")
 LONG = 1024
 PACKED = msgpack.Encoder(order="deterministic")
 

@@ -105,6 +105,15 @@ def test_an_entry_of_a_create(kling: Client) -> None:
                 "body": answer.json,
             },
             "violations": [
+                *(
+                    {
+                        "rule": "createImageToVideo/query/*/unknown",
+                        "pointer": f"query/{name}",
+                        "message": "is no known key here and is ignored",
+                        "severity": "warning",
+                    }
+                    for name in "ab"
+                ),
                 {
                     "rule": "createImageToVideo/duration/type",
                     "pointer": "/duration",
