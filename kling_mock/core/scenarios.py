@@ -27,6 +27,8 @@ MARKER = re.compile(rf"\[mock:{REFERENCE}\]")
 WHOLE = re.compile(REFERENCE)
 HOLE = re.compile(r"\{([a-z_]+)\}")
 MOST_BOUND = 500
+HEADER_NAME, HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
 ANY = "any"
 """How often, or for how long: without a limit."""
 LATE = "late"
@@ -290,10 +292,13 @@ def _typed(written: str, like: Any, key: str) -> Any:
     if isinstance(like, str) or (written == ANY and key == "times"):
         return written
     try:
-        return int(written) if isinstance(like, int) else float(written)
+        value = int(written) if isinstance(like, int) else float(written)
     except ValueError:
+        value = -1
+    if not 0 <= value < float("inf"):
         any_ = f", or {ANY!r}" if key == "times" else ""
-        raise ValueError(f"the parameter {key} is a number such as {like}{any_}, not {written!r}") from None
+        raise ValueError(f"the parameter {key} is a number such as {like}{any_}, not {written!r}")
+    return value
 
 
 def _either(values: Iterable[Any]) -> str:
@@ -441,7 +446,7 @@ def _answer(place: Place, lifecycle: Lifecycle, errors: ErrorTable) -> Answer:
         lasts_ms=None if node.get("lasts") == ANY else _duration(place, "lasts"),
         error=error,
         raw=_raw(place.get("reply")) if raw else None,
-        headers={name: str(value) for name, value in node.get("headers", {}).items()},
+        headers=dict(_header(name, row) for name, row in place.get("headers", {}).items()),
         delivery=delivery,
         sees=Sees(sees.get("state"), sees.get("words", {}), sees.get("task", {})) if sees else None,
     )
@@ -462,6 +467,16 @@ def _number(place: Place, name: str) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
         raise place.get(name).error(f"a whole number from 0 on is expected, got {value!r}")
     return value
+
+
+def _header(name: str, place: Place) -> tuple[str, str]:
+    """A header that HTTP can send, and that does not say how long its reply is."""
+    value = str(place.node)
+    if not HEADER_NAME.fullmatch(name) or name.lower() in FRAMING:
+        raise place.error(f"{name!r} is no header that a reply can be given")
+    if not HEADER_VALUE.fullmatch(value):
+        raise place.error("a header's value is one line of Latin-1")
+    return name, value
 
 
 def _delivery(place: Place) -> Delivery:

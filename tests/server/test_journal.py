@@ -119,7 +119,7 @@ def test_an_entry_of_a_create(kling: Client) -> None:
                     "pointer": "/duration",
                     "message": "should be of type string; is integer",
                     "severity": "warning",
-                }
+                },
             ],
             "billed": {"amount": "1", "unit": "units"},
             "lost": False,

@@ -134,6 +134,7 @@ def answered(answer: Answer) -> list[tuple[str, str]]:
             "the scenario 'odd' cannot be with status=199: should be a status from 200 to 599; 199 is none",
         ),
         ("[mock:odd status=418]", "the parameter status of 'odd' is 199 or 599, not '418'"),
+        ("[mock:too-fast seconds=-1]", "the parameter seconds is a number such as 2, not '-1'"),
         ("[mock:stuck seconds=3]", "the scenario 'stuck' has no parameter 'seconds'; it takes none"),
         (
             "[mock:dropped call=balance]",
@@ -247,6 +248,19 @@ def test_a_parameter_that_cannot_be_is_a_warning(tmp_path: Path, marker: str, me
             {"scenarios": {"a": {"answers": [{"call": "create", "when": "before", "error": "zzz"}]}}},
             "/scenarios/a/answers/0/error",
             "kling: no error 'zzz' in the catalogue; known are ",
+        ),
+        *(
+            (
+                {"scenarios": {"a": {"answers": [{"call": "create", "headers": {name: value}}]}}},
+                f"/scenarios/a/answers/0/headers/{name}",
+                message,
+            )
+            for name, value, message in (
+                ("A b", "x", "'A b' is no header that a reply can be given"),
+                ("Content-Length", 3, "'Content-Length' is no header that a reply can be given"),
+                ("X-Two", "a\nb", "a header's value is one line of Latin-1"),
+                ("X-Town", "\u65e5\u672c", "a header's value is one line of Latin-1"),
+            )
         ),
         ({"scenarios": {"a": 5}}, "/scenarios/a", "should be a mapping, is a whole number (5)"),
         ({"scenarios": {"a": {"provider": "klang"}}}, "/scenarios/a/provider", "did you mean 'kling'?"),
