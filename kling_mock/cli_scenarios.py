@@ -76,7 +76,7 @@ def show(scenario: str, name: str | None, scenario_file: Path | None, folders: t
     except ValueError as error:
         fail(f"{provider.name}: {_elsewhere(scenario, provider, scenario_file, folders) or error}")
     click.echo(f"{provider.name}: {told.shows}")
-    _show(provider, scenario, [folder / "fixtures" for folder in folders])
+    _show(provider, scenario, [folder / provider.name / "fixtures" for folder in reversed(folders)])
 
 
 def _elsewhere(reference: str, provider: Provider, file: Path | None, folders: tuple[Path, ...]) -> str | None:
@@ -98,7 +98,7 @@ def _show(provider: Provider, scenario: str, places: list[Path]) -> None:
     from kling_mock.server.serving import Running
     from kling_mock.testing.walk import Walker
 
-    fixtures = next((place for place in places if place.is_dir()), bundled("fixtures") / provider.name)
+    fixtures = next((place for place in places if place.parent.is_dir()), bundled("fixtures") / provider.name)
     with Running(Mock([provider], Options(at=AT, seed="show"))) as running:
         try:
             walk = Walker(running, provider, fixtures, scenario).walk()

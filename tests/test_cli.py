@@ -577,6 +577,16 @@ def test_a_scenario_that_cannot_be_shown_says_why(arguments: list[str], said: st
     assert (got.exit_code, got.stdout, got.stderr) == (1, "", f"kling-mock: {said}\n")
 
 
+def test_a_provider_of_ones_own_is_shown_by_its_own_fixtures(tmp_path: Path) -> None:
+    """They lie beside its documents, as `contract` reads them; without any it is said where one is looked for."""
+    shutil.copytree(Path(__file__).parent / "providers" / "toymaker", tmp_path / "toymaker")
+    asked = ("show", "fail", "--specs", str(tmp_path), "--provider", "toymaker")
+    assert "create" in invoke(*asked).stdout
+    shutil.rmtree(tmp_path / "toymaker" / "fixtures")
+    said = f"toymaker has no fixture of a create in {tmp_path / 'toymaker' / 'fixtures'}; put one there"
+    assert invoke(*asked).stderr == f"kling-mock: {said}\n"
+
+
 def test_a_scenario_that_nobody_has_is_told_with_the_nearest() -> None:
     """At the provider that was asked."""
     assert invoke("show", "charged-no-anser").stderr == (

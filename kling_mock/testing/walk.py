@@ -337,7 +337,8 @@ class Exchanges:
                     path = path.replace(old, task.id)
                     content = json.loads(json.dumps(content).replace(old, task.id)) if content else {}
                 return Asked(role, operation.method, path, headers, content, operation)
-        raise LookupError(f"{self._provider.name} has no fixture of a {role} for {', '.join(sorted(kinds))}")
+        of = f" for {', '.join(sorted(kinds))}" if kinds else ""
+        raise LookupError(f"{self._provider.name} has no fixture of a {role}{of} in {self._folder}; put one there")
 
     def _content(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The body as requests takes it."""
