@@ -47,14 +47,16 @@ class Receiver(receiver.Receiver):
             self.most_at_once = max(self.most_at_once, self.at_once)
             self._came.notify_all()
         try:
-            self._say(handler, self.answer(got))
+            says = self.answer(got)
+            self._over.wait(says.after)
         finally:
+            # Not after the answer: who has it may send the next one before this thread goes on.
             with self._came:
                 self.at_once -= 1
+        self._say(handler, says)
 
     def _say(self, handler: BaseHTTPRequestHandler, says: Says) -> None:
         handler.close_connection = True
-        self._over.wait(says.after)
         if says.status is None:
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.connection.close()
