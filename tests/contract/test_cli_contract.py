@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -30,6 +31,19 @@ KEYS = {row.variable: row.default for row in DEFAULT.provider.credentials.values
 def contract(*options: str, env: dict[str, str] | None = None) -> Result:
     """Run the command."""
     return CliRunner().invoke(main, ["contract", *options], env=env, catch_exceptions=False)
+
+
+def pytests_way(*options: str, env: Mapping[str, str] = KEYS) -> subprocess.CompletedProcess[str]:
+    """What `pytest contract_tests` ends with, by default with the credentials of the default account."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "contract_tests", *options],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def not_found(passed: Passed) -> Passed:
@@ -183,15 +197,7 @@ def test_pytests_way_is_the_same() -> None:
     """`pytest contract_tests --target URL`: a test for each probe, left out ones are skipped with the reason."""
     with billing(DEFAULT.provider) as target:
         options = ["--target", target.url, "--provider", "kling", "--phases", "lifecycle", "-n", "0", "-q", "-rs"]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "contract_tests", *options],
-            cwd=ROOT,
-            env={**os.environ, **KEYS},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = pytests_way(*options)
     assert done.returncode == 0, done.stdout
     assert "only a mock can be made to do it" in done.stdout
     assert "4 passed" in done.stdout
@@ -201,15 +207,7 @@ def test_pytests_way_has_one_purse() -> None:
     """Whatever number of processes is asked for, a target is asked by one, and what was spent is told at the end."""
     with billing(DEFAULT.provider) as target:
         options = ["--target", target.url, "--provider", "kling", "--phases", "lifecycle", "-n", "2", "-q"]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "contract_tests", *options, "--allow-spend", "1"],
-            cwd=ROOT,
-            env={**os.environ, **KEYS},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = pytests_way(*options, "--allow-spend", "1")
         made = [task.id for task in target.mock.store.tasks()]
     assert done.returncode == 0, done.stdout
     assert len(made) == 1
@@ -227,8 +225,7 @@ def test_pytests_way_has_one_purse() -> None:
 )
 def test_pytests_way_refuses_what_says_nothing(options: list[str], says: str) -> None:
     """In one line, as the command line does."""
-    command = [sys.executable, "-m", "pytest", "contract_tests", "-n", "0", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = pytests_way("-n", "0", *options, env={})
     assert done.returncode == 4
     assert says in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -236,18 +233,10 @@ def test_pytests_way_refuses_what_says_nothing(options: list[str], says: str) ->
 
 def test_pytests_way_ends_at_a_wrong_key() -> None:
     """Once, with what the command line says, and not with a failure for each test; exit 2."""
-    command = [sys.executable, "-m", "pytest", "contract_tests", "-n", "0", "-q", "--provider", "kling"]
+    command = ["-n", "0", "-q", "--provider", "kling"]
     nobody = dict.fromkeys(KEYS, "") | {"KLING_API_KEY": "wrongkey"}
     with billing(DEFAULT.provider) as target:
-        done = subprocess.run(
-            [*command, "--target", target.url, "--phases", "errors"],
-            cwd=ROOT,
-            env={**os.environ, **nobody},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = pytests_way(*command, "--target", target.url, "--phases", "errors", env=nobody)
     assert done.returncode == 2
     assert "the credentials in KLING_API_KEY are refused (401/1002: " in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
